@@ -1,0 +1,29 @@
+//! The words Doorward's modules use with each other.
+//!
+//! Everything a module may ask of another one (contracts), everything it may tell the world (facts), and the few
+//! values both sides must agree on: ids, times, addresses, errors, and who is asking. No I/O, no SQL and no web
+//! framework live here by default, and because no transaction can be named here, every contract can be remote.
+//!
+//! Features: `sql` makes ids and times usable as diesel columns, `remote` adds the client that speaks a contract
+//! over HTTP, `serve` adds the internal routes that answer such a client.
+
+pub mod auth;
+mod caller;
+mod email;
+mod error;
+mod event;
+mod ids;
+pub mod notifications;
+pub mod permissions;
+mod time;
+pub mod users;
+pub mod wire;
+
+pub use caller::{Actor, Caller};
+pub use email::{AddressError, EmailAddress};
+pub use error::{Error, Field, Fields, Kind, Result};
+pub use event::{Event, Fact};
+pub use ids::{
+    AssignmentId, AuditEventId, EventId, NotificationId, OneTimeRequestId, ParseIdError, SessionId, UserId,
+};
+pub use time::Time;

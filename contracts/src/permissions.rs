@@ -1,0 +1,142 @@
+//! What permissions answers and tells: decisions and role assignments.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::event::facts;
+use crate::wire::contract;
+use crate::{AssignmentId, Time, UserId};
+
+/// Who wants something: a type and an id, as in AuthZEN.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Subject {
+    /// `user`.
+    #[serde(rename = "type")]
+    pub subject_type: String,
+    /// The id within its type.
+    pub id: String,
+}
+
+impl Subject {
+    /// A person.
+    #[must_use]
+    pub fn user(id: UserId) -> Self {
+        Self { subject_type: "user".to_owned(), id: id.to_string() }
+    }
+}
+
+/// One thing, named by type and id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceRef {
+    /// Such as `document`.
+    #[serde(rename = "type")]
+    pub resource_type: String,
+    /// The id within its type.
+    pub id: String,
+}
+
+/// Asks for a decision: may the subject do the action on the resource?
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluate {
+    /// Who.
+    pub subject: Subject,
+    /// What: the second half of a permission, such as `read`.
+    pub action: String,
+    /// On what type: the first half of a permission, such as `users`.
+    pub resource_type: String,
+    /// On which one; none asks about the whole type.
+    pub resource_id: Option<String>,
+    /// What the asking side knows about the resource; `owner` is looked at.
+    #[serde(default)]
+    pub resource_properties: Map<String, Value>,
+}
+
+/// A decision, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Whether it is allowed.
+    pub allowed: bool,
+    /// The role and the permission that allowed it.
+    pub reason: Option<Reason>,
+}
+
+/// What allowed it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The role that was assigned.
+    pub role: String,
+    /// The permission that matched, found in the role or in one it inherits.
+    pub permission: String,
+}
+
+/// Asks to give a role to a subject. Asking twice changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignRole {
+    /// Who gets it.
+    pub subject: Subject,
+    /// The role's name.
+    pub role: String,
+    /// On one resource only.
+    pub resource: Option<ResourceRef>,
+    /// Until when.
+    pub expires_at: Option<Time>,
+}
+
+/// The assignment that is now there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignedRole {
+    /// Its id.
+    pub assignment: AssignmentId,
+}
+
+contract! {
+    /// What other modules may ask of permissions.
+    "permissions" Permissions / RemotePermissions / permissions_routes {
+        /// A decision. Never an error because the subject or resource is unknown: that is a refusal.
+        evaluate(Evaluate) -> Decision;
+        /// Gives a role. `NotFound` when there is no such role.
+        assign_role(AssignRole) -> AssignedRole;
+    }
+}
+
+facts! {
+    /// A role came into being.
+    RoleCreated = "permissions.role.created", about role {
+        /// Its name.
+        role: String,
+    }
+
+    /// A role changed.
+    RoleUpdated = "permissions.role.updated", about role {
+        /// Its name.
+        role: String,
+    }
+
+    /// A role is gone.
+    RoleDeleted = "permissions.role.deleted", about role {
+        /// Its name.
+        role: String,
+    }
+
+    /// A subject got a role.
+    AssignmentCreated = "permissions.assignment.created", about assignment {
+        /// Which assignment.
+        assignment: AssignmentId,
+        /// Who got it.
+        subject: Subject,
+        /// The role.
+        role: String,
+    }
+
+    /// A subject lost a role.
+    AssignmentDeleted = "permissions.assignment.deleted", about assignment {
+        /// Which assignment.
+        assignment: AssignmentId,
+        /// Who lost it.
+        subject: Subject,
+        /// The role.
+        role: String,
+    }
+}
