@@ -1,0 +1,122 @@
+//! What every implementation of a contract must do: the near one, the one reached over HTTP, and the fake.
+//!
+//! A suite takes the contract and a world: the ids of things that the test put in place beforehand.
+
+use contracts::auth::{Account, Auth, CheckSession, FindAccount, MintLink};
+use contracts::notifications::{Notifications, Recipient, SendNotification};
+use contracts::permissions::{AssignRole, Evaluate, Permissions, ResourceRef, Subject};
+use contracts::users::{FindProfile, Profile, Users};
+use contracts::{Caller, Kind, OneTimeRequestId, SessionId, UserId};
+use serde_json::Map;
+
+/// What auth must hold before its suite runs.
+pub struct AuthWorld {
+    /// An account, as it must be found.
+    pub account: Account,
+    /// A session of that account that may act.
+    pub live: SessionId,
+    /// A session of that account that was ended.
+    pub ended: SessionId,
+    /// A request whose link was not used.
+    pub open: OneTimeRequestId,
+    /// A request whose link was used.
+    pub spent: OneTimeRequestId,
+}
+
+/// The suite of [`Auth`].
+pub async fn auth(auth: &dyn Auth, world: &AuthWorld) {
+    let caller = &Caller::module("testkit");
+    let user = world.account.id;
+    let found = auth.find_account(caller, FindAccount { user }).await.unwrap();
+    assert_eq!(found.as_ref(), Some(&world.account));
+    assert_eq!(auth.find_account(caller, FindAccount { user: UserId::new() }).await.unwrap(), None);
+
+    let live = async |user, session| {
+        auth.check_session(caller, CheckSession { user, session }).await.unwrap().live
+    };
+    assert!(live(user, world.live).await, "a live session may act");
+    assert!(!live(user, world.ended).await, "an ended session may not");
+    assert!(!live(user, SessionId::new()).await, "a session that never was may not");
+    assert!(!live(UserId::new(), world.live).await, "a session is no one else's");
+
+    let first = auth.mint_link(caller, MintLink { request: world.open }).await.unwrap();
+    let second = auth.mint_link(caller, MintLink { request: world.open }).await.unwrap();
+    assert!(first.url.contains("token="), "a link carries its secret");
+    assert_ne!(first.url, second.url, "each link has a secret of its own");
+    let kind = async |request| auth.mint_link(caller, MintLink { request }).await.unwrap_err().kind;
+    assert_eq!(kind(world.spent).await, Kind::Gone);
+    assert_eq!(kind(OneTimeRequestId::new()).await, Kind::NotFound);
+}
+
+/// The suite of [`Users`]: `profile` must be there, as it must be found.
+pub async fn users(users: &dyn Users, profile: &Profile) {
+    let caller = &Caller::module("testkit");
+    let found = users.find_profile(caller, FindProfile { user: profile.id }).await.unwrap();
+    assert_eq!(found.as_ref(), Some(profile));
+    assert_eq!(users.find_profile(caller, FindProfile { user: UserId::new() }).await.unwrap(), None);
+}
+
+/// The suite of [`Permissions`]: `allowed` must hold `documents:read` on everything and nothing else, the role
+/// `editor` must be there.
+pub async fn permissions(permissions: &dyn Permissions, allowed: UserId) {
+    let caller = &Caller::module("testkit");
+    let may = async |user: UserId, action: &str, resource_type: &str| {
+        let ask = Evaluate {
+            subject: Subject::user(user),
+            action: action.to_owned(),
+            resource_type: resource_type.to_owned(),
+            resource_id: Some("1".to_owned()),
+            resource_properties: Map::new(),
+        };
+        permissions.evaluate(caller, ask).await.unwrap()
+    };
+    let yes = may(allowed, "read", "documents").await;
+    assert!(yes.allowed && yes.reason.is_some_and(|reason| reason.permission == "documents:read"));
+    assert!(!may(allowed, "write", "documents").await.allowed);
+    assert!(!may(allowed, "read", "documents-archive").await.allowed, "types are not compared by prefix");
+    assert!(!may(UserId::new(), "read", "documents").await.allowed);
+
+    let ask = |role: &str, resource: Option<ResourceRef>| AssignRole {
+        subject: Subject::user(allowed),
+        role: role.to_owned(),
+        resource,
+        expires_at: None,
+    };
+    let one = ResourceRef { resource_type: "documents".to_owned(), id: "1".to_owned() };
+    let first = permissions.assign_role(caller, ask("editor", None)).await.unwrap();
+    let again = permissions.assign_role(caller, ask("editor", None)).await.unwrap();
+    assert_eq!(first, again, "assigning twice changes nothing");
+    let scoped = permissions.assign_role(caller, ask("editor", Some(one))).await.unwrap();
+    assert_ne!(first, scoped, "the same role on one resource is another assignment");
+    let unknown = permissions.assign_role(caller, ask("no-such-role", None)).await.unwrap_err();
+    assert_eq!(unknown.kind, Kind::NotFound);
+}
+
+/// The suite of [`Notifications`]: the template `announcement` must be there, with the variables of `data`.
+pub async fn notifications(notifications: &dyn Notifications, data: &Map<String, serde_json::Value>) {
+    let caller = &Caller::module("testkit");
+    let ask = |template: &str, key: Option<&str>| SendNotification {
+        to: Recipient::Email("mia@example.org".parse_address()),
+        template: template.to_owned(),
+        data: data.clone(),
+        category: "general".to_owned(),
+        deduplication_key: key.map(ToOwned::to_owned),
+    };
+    let send = async |template, key| notifications.send(caller, ask(template, key)).await;
+    let first = send("announcement", Some("one")).await.unwrap();
+    assert_eq!(send("announcement", Some("one")).await.unwrap(), first, "the same key is the same message");
+    assert_ne!(send("announcement", Some("two")).await.unwrap(), first);
+    assert_ne!(send("announcement", None).await.unwrap(), send("announcement", None).await.unwrap());
+    let unknown = send("no-such-template", None).await.unwrap_err();
+    assert_eq!((unknown.kind, unknown.fields.first().map(|f| f.pointer.as_str())), (Kind::Invalid, Some("/template")));
+}
+
+trait ParseAddress {
+    fn parse_address(&self) -> contracts::EmailAddress;
+}
+
+impl ParseAddress for str {
+    fn parse_address(&self) -> contracts::EmailAddress {
+        contracts::EmailAddress::parse(self).unwrap()
+    }
+}

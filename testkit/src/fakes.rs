@@ -1,0 +1,222 @@
+//! Stand-ins for the four contracts: small, in memory, and told what to answer. Each passes the same conformance
+//! suite as the real one, so that a test that leans on a fake leans on something true.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use contracts::auth::{
+    Account, AccountState, Auth, CheckSession, FindAccount, MintLink, MintedLink, SessionStanding,
+};
+use contracts::notifications::{Notifications, QueuedNotification, SendNotification};
+use contracts::permissions::{AssignRole, AssignedRole, Decision, Evaluate, Permissions, Reason, Subject};
+use contracts::users::{FindProfile, Profile, Users};
+use contracts::{
+    AssignmentId, Caller, EmailAddress, Error, NotificationId, OneTimeRequestId, Result, SessionId, Time, UserId,
+};
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Default)]
+struct AuthState {
+    accounts: HashMap<UserId, Account>,
+    sessions: HashSet<CheckSession>,
+    requests: HashMap<OneTimeRequestId, bool>,
+    minted: usize,
+}
+
+/// Knows the accounts, sessions and requests that a test gave it.
+#[derive(Default)]
+pub struct FakeAuth(Mutex<AuthState>);
+
+impl FakeAuth {
+    /// Adds an active account with a proven address.
+    pub fn add_account(&self, email: &str) -> Account {
+        let now = Time::from_micros(1_767_225_600_000_000);
+        let account = Account {
+            id: UserId::new(),
+            email: EmailAddress::parse(email).unwrap(),
+            email_verified: true,
+            state: AccountState::Active,
+            revision: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        self.set_account(account.clone());
+        account
+    }
+
+    /// Puts an account as it is.
+    pub fn set_account(&self, account: Account) {
+        held(&self.0).accounts.insert(account.id, account);
+    }
+
+    /// Logs a person in.
+    pub fn add_session(&self, user: UserId) -> SessionId {
+        let session = SessionId::new();
+        held(&self.0).sessions.insert(CheckSession { user, session });
+        session
+    }
+
+    /// Logs a person out.
+    pub fn end_session(&self, user: UserId, session: SessionId) {
+        held(&self.0).sessions.remove(&CheckSession { user, session });
+    }
+
+    /// Opens a request that links can be minted for.
+    pub fn open_request(&self) -> OneTimeRequestId {
+        let request = OneTimeRequestId::new();
+        held(&self.0).requests.insert(request, true);
+        request
+    }
+
+    /// Spends a request.
+    pub fn spend_request(&self, request: OneTimeRequestId) {
+        held(&self.0).requests.insert(request, false);
+    }
+}
+
+#[async_trait]
+impl Auth for FakeAuth {
+    async fn find_account(&self, _: &Caller, ask: FindAccount) -> Result<Option<Account>> {
+        Ok(held(&self.0).accounts.get(&ask.user).cloned())
+    }
+
+    async fn check_session(&self, _: &Caller, ask: CheckSession) -> Result<SessionStanding> {
+        Ok(SessionStanding { live: held(&self.0).sessions.contains(&ask) })
+    }
+
+    async fn mint_link(&self, _: &Caller, ask: MintLink) -> Result<MintedLink> {
+        let mut state = held(&self.0);
+        match state.requests.get(&ask.request) {
+            Some(true) => {
+                state.minted += 1;
+                Ok(MintedLink {
+                    url: format!("http://127.0.0.1:8080/verify#token=fake-{}", state.minted),
+                    expires_at: Time::from_micros(1_767_225_600_000_000).plus(Duration::from_secs(3600)),
+                })
+            }
+            Some(false) => Err(Error::gone("auth.request_spent", "The link was used or is over.")),
+            None => Err(Error::not_found("auth.request_unknown", "There is no such request.")),
+        }
+    }
+}
+
+/// Knows the profiles that a test gave it.
+#[derive(Default)]
+pub struct FakeUsers(Mutex<HashMap<UserId, Profile>>);
+
+impl FakeUsers {
+    /// Puts a profile.
+    pub fn set_profile(&self, profile: Profile) {
+        held(&self.0).insert(profile.id, profile);
+    }
+}
+
+#[async_trait]
+impl Users for FakeUsers {
+    async fn find_profile(&self, _: &Caller, ask: FindProfile) -> Result<Option<Profile>> {
+        Ok(held(&self.0).get(&ask.user).cloned())
+    }
+}
+
+#[derive(Default)]
+struct PermissionsState {
+    granted: HashSet<(Subject, String, String)>,
+    roles: HashSet<String>,
+    assigned: Vec<(AssignmentId, AssignRole)>,
+}
+
+/// Allows what a test granted, and nothing else.
+#[derive(Default)]
+pub struct FakePermissions(Mutex<PermissionsState>);
+
+impl FakePermissions {
+    /// Allows a person one permission, such as `roles:write`, on everything.
+    pub fn allow(&self, user: UserId, permission: &str) {
+        let (resource, action) = permission.split_once(':').unwrap();
+        held(&self.0).granted.insert((Subject::user(user), resource.to_owned(), action.to_owned()));
+    }
+
+    /// Makes a role known, so that it can be assigned.
+    pub fn add_role(&self, role: &str) {
+        held(&self.0).roles.insert(role.to_owned());
+    }
+
+    /// Every role that was given so far.
+    pub fn assigned(&self) -> Vec<AssignRole> {
+        held(&self.0).assigned.iter().map(|(_, ask)| ask.clone()).collect()
+    }
+}
+
+#[async_trait]
+impl Permissions for FakePermissions {
+    async fn evaluate(&self, _: &Caller, ask: Evaluate) -> Result<Decision> {
+        let wanted = (ask.subject, ask.resource_type, ask.action);
+        let allowed = held(&self.0).granted.contains(&wanted);
+        let reason = allowed
+            .then(|| Reason { role: "granted".to_owned(), permission: format!("{}:{}", wanted.1, wanted.2) });
+        Ok(Decision { allowed, reason })
+    }
+
+    async fn assign_role(&self, _: &Caller, ask: AssignRole) -> Result<AssignedRole> {
+        let mut state = held(&self.0);
+        if !state.roles.contains(&ask.role) {
+            return Err(Error::not_found("permissions.role_unknown", "There is no such role."));
+        }
+        let known = state.assigned.iter().find(|(_, had)| {
+            (&had.subject, &had.role, &had.resource) == (&ask.subject, &ask.role, &ask.resource)
+        });
+        if let Some((assignment, _)) = known {
+            return Ok(AssignedRole { assignment: *assignment });
+        }
+        let assignment = AssignmentId::new();
+        state.assigned.push((assignment, ask));
+        Ok(AssignedRole { assignment })
+    }
+}
+
+/// Takes every message whose template a test made known.
+#[derive(Default)]
+pub struct FakeNotifications {
+    templates: Mutex<HashSet<String>>,
+    sent: Mutex<Vec<(NotificationId, SendNotification)>>,
+}
+
+impl FakeNotifications {
+    /// Makes a template known.
+    pub fn add_template(&self, template: &str) {
+        held(&self.templates).insert(template.to_owned());
+    }
+
+    /// Every message that was taken so far.
+    pub fn sent(&self) -> Vec<SendNotification> {
+        held(&self.sent).iter().map(|(_, ask)| ask.clone()).collect()
+    }
+}
+
+#[async_trait]
+impl Notifications for FakeNotifications {
+    async fn send(&self, _: &Caller, ask: SendNotification) -> Result<QueuedNotification> {
+        if !held(&self.templates).contains(&ask.template) {
+            return Err(Error::invalid("notifications.template_unknown", "There is no such template.").at(
+                "/template",
+                "unknown",
+                "There is no such template.",
+            ));
+        }
+        let mut sent = held(&self.sent);
+        let known = sent
+            .iter()
+            .find(|(_, had)| ask.deduplication_key.is_some() && had.deduplication_key == ask.deduplication_key);
+        if let Some((notification, _)) = known {
+            return Ok(QueuedNotification { notification: *notification });
+        }
+        let notification = NotificationId::new();
+        sent.push((notification, ask));
+        Ok(QueuedNotification { notification })
+    }
+}

@@ -1,0 +1,16 @@
+//! What tests share: databases on both engines, fakes that keep their contract's promises, and the other end of a
+//! wire. Only ever a dev-dependency; it may panic where product code may not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::missing_panics_doc,
+    reason = "a test helper fails by panicking"
+)]
+
+pub mod conforms;
+pub mod fakes;
+pub mod far;
