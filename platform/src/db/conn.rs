@@ -1,0 +1,246 @@
+//! `DbConn`: the one connection type, over either engine.
+//!
+//! A query is turned into text and binds first (`collected.rs`); the rest is compiled once and not for each query.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use diesel::connection::{CacheSize, Instrumentation};
+use diesel::query_builder::{AsQuery, QueryFragment, QueryId};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::{ConnectionError, ConnectionResult, QueryResult};
+use diesel_async::pooled_connection::PoolableConnection as _;
+use diesel_async::{
+    AnsiTransactionManager, AsyncConnection, AsyncConnectionCore, AsyncPgConnection, SimpleAsyncConnection,
+    TransactionManager as _,
+};
+use futures_util::future::{self, BoxFuture};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt as _, StreamExt as _};
+
+use super::collected::Collected;
+use super::dialect::Db;
+use super::error::Result;
+use super::rows::DbRow;
+use super::sqlite::SqliteLink;
+
+/// A connection to the database, to which every query of every store goes.
+pub struct DbConn {
+    dialect: Db,
+    read_only: bool,
+    link: Link,
+    /// PostgreSQL's own connection keeps this by itself.
+    transactions: AnsiTransactionManager,
+    instrumentation: Option<Box<dyn Instrumentation>>,
+    /// A statement failed in the open transaction. Shared with the rows that are still being read.
+    failed: Arc<AtomicBool>,
+    published: bool,
+}
+
+enum Link {
+    Postgres(Box<AsyncPgConnection>),
+    Sqlite(SqliteLink),
+    Closed,
+}
+
+type Rows = BoxStream<'static, QueryResult<DbRow>>;
+
+impl DbConn {
+    pub(super) fn postgres(connection: AsyncPgConnection) -> Self {
+        Self::new(Db::Postgres, false, Link::Postgres(Box::new(connection)))
+    }
+
+    pub(super) fn sqlite(link: SqliteLink, read_only: bool) -> Self {
+        Self::new(Db::Sqlite, read_only, Link::Sqlite(link))
+    }
+
+    fn new(dialect: Db, read_only: bool, link: Link) -> Self {
+        Self {
+            dialect,
+            read_only,
+            link,
+            transactions: AnsiTransactionManager::default(),
+            instrumentation: None,
+            failed: Arc::default(),
+            published: false,
+        }
+    }
+
+    /// The engine at the other end.
+    #[must_use]
+    pub fn dialect(&self) -> Db {
+        self.dialect
+    }
+
+    /// Runs SQL that takes no binds; several statements are separated by semicolons.
+    ///
+    /// # Errors
+    /// Those of the first statement that fails; the ones before it are done.
+    pub async fn batch(&mut self, sql: &str) -> Result<()> {
+        Ok(self.batch_execute(sql).await?)
+    }
+
+    /// Notes that the open transaction publishes something: the relay is woken once it is committed.
+    pub fn mark_published(&mut self) {
+        self.published = true;
+    }
+
+    /// Whether something was published since this was asked last.
+    pub(super) fn take_published(&mut self) -> bool {
+        std::mem::take(&mut self.published)
+    }
+
+    /// Sets whether a statement failed, and tells whether one had failed before.
+    pub(super) fn set_failed(&mut self, failed: bool) -> bool {
+        self.failed.swap(failed, Ordering::Relaxed)
+    }
+
+    /// Whether nobody may use this connection again: it is gone, or a transaction was left open in it.
+    pub(super) fn is_broken(&mut self) -> bool {
+        let gone = match &mut self.link {
+            Link::Postgres(connection) => connection.is_broken(),
+            Link::Sqlite(link) => link.is_lost(),
+            Link::Closed => true,
+        };
+        gone || AnsiTransactionManager::is_broken_transaction_manager(self)
+    }
+
+    /// Closes the connection at once; what was open is rolled back.
+    pub(super) fn close(&mut self) {
+        self.link = Link::Closed;
+    }
+
+    fn load_collected(&mut self, query: QueryResult<Collected>) -> BoxFuture<'_, QueryResult<Rows>> {
+        let query = match query {
+            Ok(query) => query,
+            Err(error) => return future::ready(Err(error)).boxed(),
+        };
+        let failed = Arc::clone(&self.failed);
+        match &mut self.link {
+            Link::Postgres(connection) => {
+                let rows = connection.load(query);
+                async move {
+                    let rows = watch(&failed, rows.await)?;
+                    Ok(rows.map(move |row| watch(&failed, row).map(DbRow::Postgres)).boxed())
+                }
+                .boxed()
+            }
+            Link::Sqlite(link) => async move {
+                let rows = watch(&failed, link.load(query).await)?;
+                Ok(stream::iter(rows).map(|row| row.map(DbRow::Sqlite)).boxed())
+            }
+            .boxed(),
+            Link::Closed => future::ready(Err(closed())).boxed(),
+        }
+    }
+
+    fn execute_collected(&mut self, query: QueryResult<Collected>) -> BoxFuture<'_, QueryResult<usize>> {
+        let query = match query {
+            Ok(query) => query,
+            Err(error) => return future::ready(Err(error)).boxed(),
+        };
+        let failed = Arc::clone(&self.failed);
+        match &mut self.link {
+            Link::Postgres(connection) => {
+                let count = connection.execute_returning_count(query);
+                async move { watch(&failed, count.await) }.boxed()
+            }
+            Link::Sqlite(link) => async move { watch(&failed, link.execute(query).await) }.boxed(),
+            Link::Closed => future::ready(Err(closed())).boxed(),
+        }
+    }
+}
+
+/// Notes a failure, so that a transaction in which it was overlooked is not committed.
+fn watch<T>(failed: &AtomicBool, result: QueryResult<T>) -> QueryResult<T> {
+    if result.is_err() {
+        failed.store(true, Ordering::Relaxed);
+    }
+    result
+}
+
+fn closed() -> DieselError {
+    DieselError::DatabaseError(
+        DatabaseErrorKind::ClosedConnection,
+        Box::new("the connection is closed".to_owned()),
+    )
+}
+
+impl SimpleAsyncConnection for DbConn {
+    async fn batch_execute(&mut self, sql: &str) -> QueryResult<()> {
+        let result = match &mut self.link {
+            Link::Postgres(connection) => connection.batch_execute(sql).await,
+            // A writer takes SQLite's lock when it begins: taking it later, after others wrote, always fails.
+            Link::Sqlite(link) if sql == "BEGIN" && !self.read_only => {
+                link.batch_execute("BEGIN IMMEDIATE".to_owned()).await
+            }
+            Link::Sqlite(link) => link.batch_execute(sql.to_owned()).await,
+            Link::Closed => Err(closed()),
+        };
+        watch(&self.failed, result)
+    }
+}
+
+impl AsyncConnectionCore for DbConn {
+    type ExecuteFuture<'conn, 'query> = BoxFuture<'conn, QueryResult<usize>>;
+    type LoadFuture<'conn, 'query> = BoxFuture<'conn, QueryResult<Rows>>;
+    type Stream<'conn, 'query> = Rows;
+    type Row<'conn, 'query> = DbRow;
+    type Backend = Db;
+
+    fn load<'conn, 'query, T>(&'conn mut self, source: T) -> Self::LoadFuture<'conn, 'query>
+    where
+        T: AsQuery + 'query,
+        T::Query: QueryFragment<Db> + QueryId + 'query,
+    {
+        let query = Collected::new(&source.as_query(), self.dialect);
+        self.load_collected(query)
+    }
+
+    fn execute_returning_count<'conn, 'query, T>(
+        &'conn mut self,
+        source: T,
+    ) -> Self::ExecuteFuture<'conn, 'query>
+    where
+        T: QueryFragment<Db> + QueryId + 'query,
+    {
+        let query = Collected::new(&source, self.dialect);
+        self.execute_collected(query)
+    }
+}
+
+impl AsyncConnection for DbConn {
+    type TransactionManager = AnsiTransactionManager;
+
+    /// Not a way in: connections come from [`super::Database`], which sets them up.
+    async fn establish(_url: &str) -> ConnectionResult<Self> {
+        Err(ConnectionError::BadConnection("connections come from Database".to_owned()))
+    }
+
+    fn transaction_state(&mut self) -> &mut AnsiTransactionManager {
+        match &mut self.link {
+            Link::Postgres(connection) => connection.transaction_state(),
+            Link::Sqlite(_) | Link::Closed => &mut self.transactions,
+        }
+    }
+
+    fn instrumentation(&mut self) -> &mut dyn Instrumentation {
+        &mut self.instrumentation
+    }
+
+    fn set_instrumentation(&mut self, instrumentation: impl Instrumentation) {
+        self.instrumentation = Some(Box::new(instrumentation));
+    }
+
+    fn set_prepared_statement_cache_size(&mut self, size: CacheSize) {
+        if let Link::Postgres(connection) = &mut self.link {
+            connection.set_prepared_statement_cache_size(size);
+        }
+    }
+}
+
+impl std::fmt::Debug for DbConn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DbConn").field("dialect", &self.dialect).finish_non_exhaustive()
+    }
+}

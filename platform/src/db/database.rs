@@ -1,0 +1,225 @@
+//! `Database`: hands out connections, runs transactions, and tells the relay when one has published something.
+//!
+//! SQLite gets one writer and several readers that refuse to write; waiting for the writer happens here, fairly and
+//! without a busy loop. PostgreSQL gets one pool, used for both.
+
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use deadpool::Runtime;
+use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use super::conn::DbConn;
+use super::dialect::Db;
+use super::error::{Error, Result};
+use super::postgres::Connector;
+use super::settings::{Settings, Target};
+use super::sqlite::{Purpose, SqliteLink, create_file};
+use super::transaction::Work;
+
+/// A database. Cloning gives the same one.
+#[derive(Clone)]
+pub struct Database {
+    dialect: Db,
+    writers: Pool<Source>,
+    readers: Pool<Source>,
+    published: Arc<Notify>,
+}
+
+impl Database {
+    /// Gets ready to use a database; connections are made when they are first needed. The runtime that calls this
+    /// drives the network connections, so it must be the one that lives longest.
+    ///
+    /// A missing SQLite file and its folder are made. Nothing is migrated: see [`Database::migrate`].
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when the settings name no database that can be used.
+    pub async fn open(settings: &Settings) -> Result<Self> {
+        let (dialect, writers, readers) = match settings.url.target()? {
+            Target::Postgres(url) => {
+                let connector = Connector::new(&url, settings)?;
+                let source = Source::Postgres { connector: Box::new(connector), runtime: Handle::current() };
+                let pool = pool(source, settings.max_connections, settings)?;
+                (Db::Postgres, pool.clone(), pool)
+            }
+            Target::Sqlite(path) => {
+                create_file(&path)?;
+                let source = |purpose| Source::sqlite(&path, settings, purpose);
+                let writers = pool(source(Purpose::Write), 1, settings)?;
+                (Db::Sqlite, writers, pool(source(Purpose::Read), settings.max_connections, settings)?)
+            }
+        };
+        Ok(Self { dialect, writers, readers, published: Arc::default() })
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn dialect(&self) -> Db {
+        self.dialect
+    }
+
+    /// A connection for reading. On SQLite it refuses to write.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when none is free or can be made in time.
+    pub async fn read(&self) -> Result<Conn> {
+        take(&self.readers).await
+    }
+
+    /// A connection for a statement that is its own transaction. Mostly, [`Database::transaction`] is wanted.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when none is free or can be made in time.
+    pub async fn write(&self) -> Result<Conn> {
+        take(&self.writers).await
+    }
+
+    /// Runs the work in a transaction; after the commit, wakes the relay when something was published in it.
+    ///
+    /// # Errors
+    /// Those of [`DbConn::transaction`] and of [`Database::write`].
+    #[expect(clippy::manual_async_fn, reason = "`Send` is proven here, once, and not by every caller")]
+    pub fn transaction<'a, 'db, F, R, E>(
+        &'db self,
+        work: F,
+    ) -> impl Future<Output = Result<R, E>> + Send + 'db
+    where
+        for<'r> F: AsyncFnOnce(&'r mut DbConn) -> Result<R, E>
+            + Work<&'r mut DbConn, Result<R, E>, Future: Send>
+            + Send
+            + 'a,
+        E: From<Error> + Send + 'a,
+        R: Send + 'a,
+        'a: 'db,
+    {
+        async move {
+            let mut connection = self.write().await?;
+            connection.take_published();
+            let value = connection.transaction(work).await?;
+            if connection.take_published() {
+                self.published.notify_one();
+            }
+            Ok(value)
+        }
+    }
+
+    /// Waits until a transaction of this process that published something is committed. A commit while nobody waits
+    /// is remembered for the next one who does.
+    pub async fn wait_published(&self) {
+        self.published.notified().await;
+    }
+
+    /// Ends the use of this database: connections are closed as they come back, and new ones are refused.
+    pub fn close(&self) {
+        self.writers.close();
+        self.readers.close();
+    }
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("dialect", &self.dialect).finish_non_exhaustive()
+    }
+}
+
+/// A connection on loan; dropping it gives it back.
+#[derive(Debug)]
+pub struct Conn(Object<Source>);
+
+impl Deref for Conn {
+    type Target = DbConn;
+
+    fn deref(&self) -> &DbConn {
+        &self.0
+    }
+}
+
+impl DerefMut for Conn {
+    fn deref_mut(&mut self) -> &mut DbConn {
+        &mut self.0
+    }
+}
+
+impl Drop for Conn {
+    /// A connection with an open transaction holds locks: it is closed now and not when the pool next looks at it.
+    fn drop(&mut self) {
+        if self.0.is_broken() {
+            self.0.close();
+        }
+    }
+}
+
+/// How a pool makes its connections.
+enum Source {
+    Postgres { connector: Box<Connector>, runtime: Handle },
+    Sqlite { path: PathBuf, settings: Box<Settings>, purpose: Purpose },
+}
+
+impl Source {
+    fn sqlite(path: &Path, settings: &Settings, purpose: Purpose) -> Self {
+        Self::Sqlite { path: path.to_owned(), settings: Box::new(settings.clone()), purpose }
+    }
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Source")
+    }
+}
+
+impl Manager for Source {
+    type Type = DbConn;
+    type Error = Error;
+
+    async fn create(&self) -> Result<DbConn> {
+        match self {
+            Self::Postgres { connector, runtime } => {
+                // A connection lives on the runtime that makes it, and those that serve HTTP end before the rest.
+                let connector = connector.clone();
+                let made = runtime.spawn(async move { connector.connect().await });
+                let connection =
+                    made.await.unwrap_or_else(|_| Err(Error::Unavailable("it is stopping".into())))?;
+                Ok(DbConn::postgres(connection))
+            }
+            Self::Sqlite { path, settings, purpose } => {
+                let link = SqliteLink::open(path, settings, *purpose).await?;
+                Ok(DbConn::sqlite(link, *purpose == Purpose::Read))
+            }
+        }
+    }
+
+    /// No question to the server: a PostgreSQL connection knows that it is closed, a broken one is never lent again.
+    async fn recycle(&self, connection: &mut DbConn, _: &Metrics) -> RecycleResult<Error> {
+        if connection.is_broken() {
+            return Err(RecycleError::message("broken"));
+        }
+        Ok(())
+    }
+}
+
+fn pool(source: Source, size: usize, settings: &Settings) -> Result<Pool<Source>> {
+    Pool::builder(source)
+        .max_size(size.max(1))
+        .wait_timeout(Some(settings.acquire_timeout()))
+        .create_timeout(Some(settings.connect_timeout()))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|error| Error::Setup(format!("The pool of database connections can't be made: {error}.")))
+}
+
+async fn take(pool: &Pool<Source>) -> Result<Conn> {
+    pool.get().await.map(Conn).map_err(|error| match error {
+        PoolError::Backend(error) => error,
+        PoolError::Timeout(deadpool::managed::TimeoutType::Wait) => {
+            Error::Unavailable("every connection is in use".into())
+        }
+        PoolError::Timeout(_) => Error::Unavailable("no connection could be made in time".into()),
+        PoolError::Closed => Error::Unavailable("it is closed".into()),
+        PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+            Error::Unavailable("the pool does not work".into())
+        }
+    })
+}

@@ -1,0 +1,146 @@
+//! SQLite: one connection as an async thing, and how a file is opened for a server.
+//!
+//! A statement runs on a blocking thread, which takes the connection along and brings it back. When the caller
+//! goes away meanwhile, the connection does not come back: it is closed over there, which rolls back what was open,
+//! and nobody waits for it. (diesel-async's own wrapper waits, and panics on the single-threaded runtimes that
+//! serve HTTP.)
+
+use std::fs;
+use std::path::Path;
+
+use diesel::connection::{LoadConnection as _, SimpleConnection as _};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::row::IntoOwnedRow;
+use diesel::sqlite::Sqlite;
+use diesel::{Connection as _, QueryResult, SqliteConnection};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::collected::Collected;
+use super::error::{Error, Result};
+use super::rows::{BorrowedSqliteRow, SqliteRow};
+use super::settings::Settings;
+
+/// What a connection is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Write,
+    Read,
+    /// Foreign keys are not enforced while tables are rebuilt; the migrator checks them before it commits.
+    Migrate,
+}
+
+/// A SQLite connection that is at home between statements.
+pub(super) struct SqliteLink {
+    home: Option<SqliteConnection>,
+}
+
+impl SqliteLink {
+    /// Opens the file and sets it up for the purpose.
+    pub(super) async fn open(path: &Path, settings: &Settings, purpose: Purpose) -> Result<Self> {
+        let Some(path) = path.to_str().map(str::to_owned) else {
+            return Err(Error::Setup("The path of the SQLite database must be UTF-8.".to_owned()));
+        };
+        let pragmas = pragmas(settings, purpose);
+        let opened = on_blocking_thread(move || {
+            let mut connection = SqliteConnection::establish(&path).map_err(|_| could_not_open())?;
+            connection.batch_execute(&pragmas)?;
+            Ok(connection)
+        });
+        let connection = opened.await.unwrap_or_else(|_| Err(could_not_open()))?;
+        Ok(Self { home: Some(connection) })
+    }
+
+    /// Whether a statement took the connection away and did not bring it back.
+    pub(super) fn is_lost(&self) -> bool {
+        self.home.is_none()
+    }
+
+    pub(super) async fn batch_execute(&mut self, sql: String) -> QueryResult<()> {
+        self.visit(move |connection| connection.batch_execute(&sql)).await
+    }
+
+    pub(super) async fn execute(&mut self, query: Collected) -> QueryResult<usize> {
+        self.visit(move |connection| connection.execute_returning_count(&query)).await
+    }
+
+    pub(super) async fn load(&mut self, query: Collected) -> QueryResult<Vec<QueryResult<SqliteRow>>> {
+        self.visit(move |connection| {
+            let mut columns = <BorrowedSqliteRow<'_, '_> as IntoOwnedRow<'_, Sqlite>>::Cache::default();
+            let mut rows = Vec::new();
+            for row in connection.load(query)? {
+                rows.push(Ok(row?.into_owned(&mut columns)));
+            }
+            Ok(rows)
+        })
+        .await
+    }
+
+    async fn visit<R: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut SqliteConnection) -> QueryResult<R> + Send + 'static,
+    ) -> QueryResult<R> {
+        let mut connection = self.home.take().ok_or_else(lost)?;
+        let visit = on_blocking_thread(move || {
+            let result = work(&mut connection);
+            (connection, result)
+        });
+        let (connection, result) = visit.await.map_err(|_| lost())?;
+        self.home = Some(connection);
+        result
+    }
+}
+
+/// The pool above bounds how many of these there are: one for each connection.
+#[expect(clippy::disallowed_methods, reason = "the number of connections bounds it")]
+fn on_blocking_thread<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> JoinHandle<R> {
+    spawn_blocking(work)
+}
+
+fn lost() -> DieselError {
+    DieselError::DatabaseError(
+        DatabaseErrorKind::ClosedConnection,
+        Box::new("the connection was lost in the middle of a statement".to_owned()),
+    )
+}
+
+fn could_not_open() -> Error {
+    Error::Unavailable("the SQLite file can't be opened".into())
+}
+
+/// The busy timeout comes first, because changing the journal mode takes a lock already.
+fn pragmas(settings: &Settings, purpose: Purpose) -> String {
+    let Settings { lock_timeout_ms, .. } = settings;
+    let synchronous = settings.synchronous.pragma();
+    let purpose = match purpose {
+        Purpose::Write => "PRAGMA foreign_keys = ON;",
+        Purpose::Read => "PRAGMA foreign_keys = ON; PRAGMA query_only = ON;",
+        Purpose::Migrate => "PRAGMA foreign_keys = OFF; PRAGMA busy_timeout = 60000;",
+    };
+    format!(
+        "PRAGMA busy_timeout = {lock_timeout_ms}; PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; \
+         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000; PRAGMA mmap_size = 268435456; \
+         PRAGMA journal_size_limit = 67108864; {purpose}"
+    )
+}
+
+/// Makes the file and its folder when they are missing, for this user's eyes only.
+pub(super) fn create_file(path: &Path) -> Result<()> {
+    let refuse = |what: &str, error: std::io::Error| {
+        Error::Setup(format!(
+            "The {what} of the SQLite database `{}` can't be made: {error}.",
+            path.display()
+        ))
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder).map_err(|error| refuse("folder", error))?;
+    }
+    let mut options = fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop).map_err(|error| refuse("file", error))
+}
