@@ -12,5 +12,7 @@
 )]
 
 pub mod conforms;
+pub mod databases;
 pub mod fakes;
 pub mod far;
+pub mod mail_trap;
