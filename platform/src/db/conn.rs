@@ -20,7 +20,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::collected::Collected;
 use super::dialect::Db;
-use super::error::Result;
+use super::error::{Error, Result};
 use super::rows::DbRow;
 use super::sqlite::SqliteLink;
 
@@ -32,9 +32,29 @@ pub struct DbConn {
     /// PostgreSQL's own connection keeps this by itself.
     transactions: AnsiTransactionManager,
     instrumentation: Option<Box<dyn Instrumentation>>,
-    /// A statement failed in the open transaction. Shared with the rows that are still being read.
-    failed: Arc<AtomicBool>,
+    health: Arc<Health>,
     published: bool,
+}
+
+/// What the answers so far tell. Shared with the rows that are still being read.
+#[derive(Default)]
+struct Health {
+    /// A statement failed in the open transaction.
+    failed: AtomicBool,
+    /// The server ended the connection; the connection itself may notice only later.
+    gone: AtomicBool,
+}
+
+impl Health {
+    fn watch<T>(&self, result: QueryResult<T>) -> QueryResult<T> {
+        if let Err(error) = &result {
+            self.failed.store(true, Ordering::Relaxed);
+            if Error::ends_connection(error) {
+                self.gone.store(true, Ordering::Relaxed);
+            }
+        }
+        result
+    }
 }
 
 enum Link {
@@ -61,7 +81,7 @@ impl DbConn {
             link,
             transactions: AnsiTransactionManager::default(),
             instrumentation: None,
-            failed: Arc::default(),
+            health: Arc::default(),
             published: false,
         }
     }
@@ -92,7 +112,7 @@ impl DbConn {
 
     /// Sets whether a statement failed, and tells whether one had failed before.
     pub(super) fn set_failed(&mut self, failed: bool) -> bool {
-        self.failed.swap(failed, Ordering::Relaxed)
+        self.health.failed.swap(failed, Ordering::Relaxed)
     }
 
     /// Whether nobody may use this connection again: it is gone, or a transaction was left open in it.
@@ -102,7 +122,8 @@ impl DbConn {
             Link::Sqlite(link) => link.is_lost(),
             Link::Closed => true,
         };
-        gone || AnsiTransactionManager::is_broken_transaction_manager(self)
+        gone || self.health.gone.load(Ordering::Relaxed)
+            || AnsiTransactionManager::is_broken_transaction_manager(self)
     }
 
     /// Closes the connection at once; what was open is rolled back.
@@ -115,18 +136,18 @@ impl DbConn {
             Ok(query) => query,
             Err(error) => return future::ready(Err(error)).boxed(),
         };
-        let failed = Arc::clone(&self.failed);
+        let health = Arc::clone(&self.health);
         match &mut self.link {
             Link::Postgres(connection) => {
                 let rows = connection.load(query);
                 async move {
-                    let rows = watch(&failed, rows.await)?;
-                    Ok(rows.map(move |row| watch(&failed, row).map(DbRow::Postgres)).boxed())
+                    let rows = health.watch(rows.await)?;
+                    Ok(rows.map(move |row| health.watch(row).map(DbRow::Postgres)).boxed())
                 }
                 .boxed()
             }
             Link::Sqlite(link) => async move {
-                let rows = watch(&failed, link.load(query).await)?;
+                let rows = health.watch(link.load(query).await)?;
                 Ok(stream::iter(rows).map(|row| row.map(DbRow::Sqlite)).boxed())
             }
             .boxed(),
@@ -139,24 +160,16 @@ impl DbConn {
             Ok(query) => query,
             Err(error) => return future::ready(Err(error)).boxed(),
         };
-        let failed = Arc::clone(&self.failed);
+        let health = Arc::clone(&self.health);
         match &mut self.link {
             Link::Postgres(connection) => {
                 let count = connection.execute_returning_count(query);
-                async move { watch(&failed, count.await) }.boxed()
+                async move { health.watch(count.await) }.boxed()
             }
-            Link::Sqlite(link) => async move { watch(&failed, link.execute(query).await) }.boxed(),
+            Link::Sqlite(link) => async move { health.watch(link.execute(query).await) }.boxed(),
             Link::Closed => future::ready(Err(closed())).boxed(),
         }
     }
-}
-
-/// Notes a failure, so that a transaction in which it was overlooked is not committed.
-fn watch<T>(failed: &AtomicBool, result: QueryResult<T>) -> QueryResult<T> {
-    if result.is_err() {
-        failed.store(true, Ordering::Relaxed);
-    }
-    result
 }
 
 fn closed() -> DieselError {
@@ -177,7 +190,7 @@ impl SimpleAsyncConnection for DbConn {
             Link::Sqlite(link) => link.batch_execute(sql.to_owned()).await,
             Link::Closed => Err(closed()),
         };
-        watch(&self.failed, result)
+        self.health.watch(result)
     }
 }
 

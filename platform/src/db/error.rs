@@ -36,6 +36,19 @@ pub enum Error {
     Other(#[source] DieselError),
 }
 
+impl Error {
+    /// Whether a connection is of no use after this.
+    pub(super) fn ends_connection(error: &DieselError) -> bool {
+        match error {
+            DieselError::DatabaseError(kind, details) => {
+                matches!(kind, DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection)
+                    || details.message().starts_with("terminating connection")
+            }
+            _ => false,
+        }
+    }
+}
+
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         let DieselError::DatabaseError(kind, details) = &error else {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use diesel::deserialize::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Text};
-use diesel_async::RunQueryDsl as _;
+use diesel_async::RunQueryDsl;
 
 use super::conn::DbConn;
 use super::database::Database;
