@@ -16,8 +16,7 @@ pub(super) type PostgresRow = <AsyncPgConnection as AsyncConnectionCore>::Row<'s
 pub(super) type BorrowedSqliteRow<'conn, 'query> = <SqliteConnection as LoadConnection>::Row<'conn, 'query>;
 pub(super) type SqliteRow = <BorrowedSqliteRow<'static, 'static> as IntoOwnedRow<'static, Sqlite>>::OwnedRow;
 
-/// One row of an answer.
-#[allow(missing_debug_implementations, reason = "it may hold a secret, and diesel's rows have no Debug")]
+/// One row of an answer. No `Debug`, for it may hold a secret.
 pub enum DbRow {
     /// From PostgreSQL.
     Postgres(PostgresRow),
@@ -26,7 +25,6 @@ pub enum DbRow {
 }
 
 /// One field of a row.
-#[allow(missing_debug_implementations, reason = "it may hold a secret, and diesel's fields have no Debug")]
 pub enum DbField<'a> {
     /// From PostgreSQL.
     Postgres(<PostgresRow as Row<'a, Pg>>::Field<'a>),

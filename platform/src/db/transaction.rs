@@ -67,6 +67,11 @@ impl DbConn {
     }
 }
 
+fn overlooked() -> Error {
+    let sentence = "a statement failed in this transaction, and the work went on as if it had not";
+    Error::Other(DieselError::QueryBuilderError(sentence.into()))
+}
+
 /// A transaction that is under way. Dropped before its end, it closes the connection, which rolls back.
 struct Open<'conn> {
     connection: &'conn mut DbConn,
@@ -82,7 +87,7 @@ impl Open<'_> {
     async fn commit(&mut self) -> Result<()> {
         if self.connection.set_failed(false) {
             self.roll_back().await;
-            return Err(Error::Other(DieselError::RollbackTransaction));
+            return Err(overlooked());
         }
         // After a failed commit the engines differ in whether the transaction is still open: not `ended`.
         AnsiTransactionManager::commit_transaction(self.connection).await?;

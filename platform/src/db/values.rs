@@ -11,8 +11,7 @@ use diesel::sqlite::{Sqlite, SqliteValue};
 use super::binds::{Kind, Slot, Value};
 use super::dialect::Db;
 
-/// One value of a row, still as the engine sent it.
-#[allow(missing_debug_implementations, reason = "it may hold a secret, and diesel's two types have no Debug")]
+/// One value of a row, still as the engine sent it. No `Debug`, for it may be a secret.
 pub enum DbValue<'a> {
     /// In PostgreSQL's binary format.
     Postgres(PgValue<'a>),

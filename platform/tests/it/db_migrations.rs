@@ -97,11 +97,15 @@ fn sqlite_may_rebuild_a_table_that_others_point_at() {
 }
 
 #[test]
-fn a_missing_sqlite_file_is_made_by_migrating() {
+fn a_missing_sqlite_file_is_made_by_those_who_come_together() {
     testkit::databases::run(Engine::Sqlite, &[], async |_| {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("a/b.db").display()).into();
-        let settings = Settings { url, ..Settings::default() };
-        assert_eq!(Database::migrate(&settings, &[TABLES]).await.unwrap().len(), 1);
+        for _ in 0..10 {
+            let folder = tempfile::tempdir().unwrap();
+            let url = format!("sqlite:{}", folder.path().join("a/b.db").display()).into();
+            let settings = Settings { url, ..Settings::default() };
+            let migrate = async || Database::migrate(&settings, &[TABLES]).await.unwrap().len();
+            let (a, b, c, d) = tokio::join!(migrate(), migrate(), migrate(), migrate());
+            assert_eq!(a + b + c + d, 1);
+        }
     });
 }
