@@ -1,0 +1,213 @@
+//! JSON bodies: bounded, typed and without surprises.
+//!
+//! What can't be read is 400, what is not JSON is 415, what is too large is 413, and what breaks the shape is 422
+//! with a pointer. Fields that a type does not name are refused here for every type, so that no type can forget to.
+//! Left out: the rules of a field's content, which belong to the module that owns it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::{StatusCode, header};
+use actix_web::mime::{self, Mime};
+use actix_web::web::{Bytes, BytesMut};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder};
+use contracts::Caller;
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::json::parse;
+use super::order::identified;
+use super::problem::Problem;
+use crate::idempotency::{Answer, IdempotencyKey};
+
+/// How many bytes of a body are read when the type says nothing else: 64 KiB.
+pub const BODY_LIMIT: usize = 64 * 1024;
+
+type Reading<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
+
+/// A JSON body, and a JSON answer. `LIMIT` is in bytes.
+#[derive(Clone, Debug)]
+pub struct Json<T, const LIMIT: usize = BODY_LIMIT>(pub T);
+
+impl<T: DeserializeOwned + 'static, const LIMIT: usize> FromRequest for Json<T, LIMIT> {
+    type Error = Problem;
+    type Future = Reading<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = read(request, payload, &JSON, LIMIT);
+        Box::pin(async move { Ok(Self(parse(&body.await?)?)) })
+    }
+}
+
+impl<T: Serialize, const LIMIT: usize> Responder for Json<T, LIMIT> {
+    type Body = actix_web::body::BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::Ok().json(self.0)
+    }
+}
+
+/// A JSON merge patch (RFC 7396), as an object or as a type whose fields say what may be patched. In such a type,
+/// `Option<Option<T>>` with [`present`] tells "leave it" from "take it away".
+#[derive(Clone, Debug)]
+pub struct MergePatch<T = Map<String, Value>, const LIMIT: usize = BODY_LIMIT>(pub T);
+
+impl<T: DeserializeOwned + 'static, const LIMIT: usize> FromRequest for MergePatch<T, LIMIT> {
+    type Error = Problem;
+    type Future = Reading<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = read(request, payload, &MERGE_PATCH, LIMIT);
+        Box::pin(async move { Ok(Self(parse(&body.await?)?)) })
+    }
+}
+
+/// For a field of a merge patch that may be taken away: `null` becomes `Some(None)`, absent stays `None`. Write
+/// `#[serde(default, deserialize_with = "platform::http::present")]`.
+///
+/// # Errors
+/// When the value is neither null nor a `T`.
+pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
+/// A JSON body of a write that may be repeated with an `Idempotency-Key`.
+#[derive(Clone, Debug)]
+pub struct IdempotentJson<T, const LIMIT: usize = BODY_LIMIT> {
+    body: T,
+    asked: Option<Repeatable>,
+}
+
+/// What the request contributes to its key.
+#[derive(Clone, Debug)]
+struct Repeatable {
+    key: String,
+    endpoint: String,
+    body: Bytes,
+}
+
+impl<T, const LIMIT: usize> IdempotentJson<T, LIMIT> {
+    /// The body, and the key under which this caller's answer is kept. Nobody's key is ever somebody else's; a
+    /// caller without a name has none, because strangers would share theirs.
+    #[must_use]
+    pub fn into_parts(self, caller: &Caller) -> (T, Option<IdempotencyKey>) {
+        let key = self.asked.zip(caller.user()).map(|(asked, user)| IdempotencyKey {
+            key: asked.key,
+            scope: format!("{user} {}", asked.endpoint),
+            fingerprint: Sha256::digest(&asked.body).into(),
+        });
+        (self.body, key)
+    }
+}
+
+impl<T: DeserializeOwned + 'static, const LIMIT: usize> FromRequest for IdempotentJson<T, LIMIT> {
+    type Error = Problem;
+    type Future = Reading<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let key = idempotency_key(request);
+        let endpoint = format!("{} {}", request.method(), request.path());
+        let body = read(request, payload, &JSON, LIMIT);
+        Box::pin(async move {
+            let bytes = body.await?;
+            let asked = key?.map(|key| Repeatable { key, endpoint, body: bytes.clone() });
+            Ok(Self { body: parse(&bytes)?, asked })
+        })
+    }
+}
+
+/// The first answer, or the same one again.
+impl Responder for Answer {
+    type Body = actix_web::body::BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut builder = HttpResponse::build(status);
+        if let Some(location) = self.location {
+            builder.insert_header((header::LOCATION, location));
+        }
+        if self.body.is_null() { builder.finish() } else { builder.json(self.body) }
+    }
+}
+
+/// The key, when one was sent: one header, 1 to 255 visible ASCII characters.
+fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Problem> {
+    let mut headers = request.headers().get_all("idempotency-key");
+    let Some(first) = headers.next() else { return Ok(None) };
+    let visible =
+        |key: &&str| (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    match first.to_str().ok().filter(visible) {
+        Some(key) if headers.next().is_none() => Ok(Some(key.to_owned())),
+        _ => Err(Problem::malformed(
+            "platform.invalid_idempotency_key",
+            "Idempotency-Key must be sent once, with 1 to 255 visible ASCII characters.",
+        )),
+    }
+}
+
+/// The media types an extractor reads, and how to say so.
+struct Accepted {
+    types: &'static [&'static str],
+    said: &'static str,
+}
+
+const JSON: Accepted = Accepted { types: &["application/json"], said: "application/json in UTF-8" };
+
+const MERGE_PATCH: Accepted = Accepted {
+    types: &["application/merge-patch+json", "application/json"],
+    said: "application/merge-patch+json in UTF-8",
+};
+
+fn read(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    accepted: &'static Accepted,
+    limit: usize,
+) -> impl Future<Output = Result<Bytes, Problem>> + 'static {
+    let identified = identified(request);
+    let head = check_head(request, accepted, limit);
+    let mut payload = payload.take();
+    async move {
+        identified.await;
+        head?;
+        let mut body = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|_| {
+                Problem::malformed("platform.malformed_body", "The body ended before it was complete.")
+            })?;
+            if body.len() + chunk.len() > limit {
+                return Err(Problem::too_large(limit));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+}
+
+/// What the headers already tell: the wrong kind, an encoding that is not undone here, or too much.
+fn check_head(request: &HttpRequest, accepted: &Accepted, limit: usize) -> Result<(), Problem> {
+    let headers = request.headers();
+    let one_type = headers.get_all(header::CONTENT_TYPE).count() == 1;
+    let kind =
+        request.mime_type().ok().flatten().filter(|kind| one_type && is_accepted(kind, accepted.types));
+    let plain = headers.get_all(header::CONTENT_ENCODING).all(|value| value == "identity");
+    if kind.is_none() || !plain {
+        return Err(Problem::unsupported_media_type(accepted.said));
+    }
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: usize| length > limit) {
+        return Err(Problem::too_large(limit));
+    }
+    Ok(())
+}
+
+fn is_accepted(kind: &Mime, types: &[&str]) -> bool {
+    let utf8 = kind.get_param(mime::CHARSET).is_none_or(|charset| charset == mime::UTF_8);
+    utf8 && types.contains(&kind.essence_str())
+}

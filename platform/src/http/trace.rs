@@ -1,0 +1,98 @@
+//! The ids by which a request is found again: `x-request-id`, and `traceparent` (W3C Trace Context, level 1).
+//!
+//! Left out: `tracestate`, and exporting spans; the ids travel so that whoever calls and is called can correlate.
+
+use actix_web::http::header::HeaderMap;
+use uuid::Uuid;
+
+/// What the client calls its request, when that is 8 to 64 of `A-Za-z0-9._-`; else a new UUIDv7.
+pub(super) fn request_id(headers: &HeaderMap) -> String {
+    only(headers, "x-request-id")
+        .filter(|id| (8..=64).contains(&id.len()))
+        .filter(|id| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)))
+        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+/// Our own place in the trace: a new span, in the client's trace when it named one.
+pub(super) fn traceparent(headers: &HeaderMap) -> String {
+    let (trace, flags) = only(headers, "traceparent")
+        .and_then(parse)
+        .unwrap_or_else(|| (format!("{:032x}", rand::random::<u128>().max(1)), "00".to_owned()));
+    format!("00-{trace}-{:016x}-{flags}", rand::random::<u64>().max(1))
+}
+
+/// The trace id and the flags (section 3.2.2): lower-case hexadecimal, and not zero.
+fn parse(value: &str) -> Option<(String, String)> {
+    let mut parts = value.split('-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let more_is_fine = version != "00" || parts.next().is_none();
+    let good = more_is_fine
+        && version != "ff"
+        && [(version, 2), (trace, 32), (parent, 16), (flags, 2)]
+            .iter()
+            .all(|(part, length)| hex(part, *length))
+        && trace.bytes().any(|byte| byte != b'0')
+        && parent.bytes().any(|byte| byte != b'0');
+    good.then(|| (trace.to_owned(), flags.to_owned()))
+}
+
+fn hex(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The header's value when it was sent exactly once and is text.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name);
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn with(name: &'static str, values: &[&'static str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn a_plain_request_id_is_kept_and_any_other_is_replaced() {
+        assert_eq!(request_id(&with("x-request-id", &["abc-123.X_"])), "abc-123.X_");
+        for bad in ["short", "with space", "semi;colon", "quote\"quote"] {
+            assert!(Uuid::parse_str(&request_id(&with("x-request-id", &[bad]))).is_ok(), "{bad}");
+        }
+        let two = with("x-request-id", &["first-one", "second-one"]);
+        assert!(Uuid::parse_str(&request_id(&two)).is_ok());
+    }
+
+    #[test]
+    fn a_trace_is_continued_with_a_span_of_ours() {
+        let theirs = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let ours = traceparent(&with("traceparent", &[theirs]));
+        assert!(ours.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-") && ours.ends_with("-01"), "{ours}");
+        assert!(!ours.contains("00f067aa0ba902b7"), "{ours}");
+    }
+
+    #[test]
+    fn a_broken_trace_starts_anew() {
+        for bad in [
+            "",
+            "00",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+        ] {
+            let ours = traceparent(&with("traceparent", &[bad]));
+            assert!(parse(&ours).is_some(), "{ours}");
+            assert!(!ours.contains("4bf92f3577b34da6a3ce929d0e0e4736"), "{bad} → {ours}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Logs: how they look, where they go, and that one event is one line whatever is in it.
+//!
+//! Left out: exporting traces; and what may be logged, which is each caller's care: never an address, a token or a
+//! password.
+
+use std::io::{self, Write};
+use std::panic::PanicHookInfo;
+
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+use url::Url;
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// How a line looks.
+    pub format: Format,
+    /// What is logged: levels by target, such as `info,auth=debug`.
+    pub filter: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { format: Format::Text, filter: "info".to_owned() }
+    }
+}
+
+/// Why logging could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The filter can't be read.
+    #[error("the log filter can't be read: {0}")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// Something in this process logs already.
+    #[error("logging was started before")]
+    Started(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Starts logging to standard error, and makes panics log lines.
+///
+/// # Errors
+/// When the filter can't be read, or logging was started before.
+pub fn init(settings: &Settings) -> Result<(), Error> {
+    let filter = EnvFilter::builder().parse(&settings.filter)?;
+    Registry::default().with(layer(settings.format, OneLine(io::stderr)).with_filter(filter)).try_init()?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
+
+fn layer<W>(format: Format, writer: OneLine<W>) -> Boxed
+where
+    OneLine<W>: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let layer = fmt::layer().with_ansi(false).with_writer(writer);
+    match format {
+        Format::Text => layer.boxed(),
+        Format::Json => {
+            layer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
+        }
+    }
+}
+
+/// Tells where a panic happened. The message only when it is a literal: a formatted one may hold anything.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let message = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(not shown)");
+    tracing::error!(place, message, "A panic at {place}.");
+}
+
+/// Makes one line of whatever an event holds: every control character but the final line feed is written as its
+/// escape. Else a name with a line break in it could forge a line, and a terminal could be told what to do.
+struct OneLine<W>(W);
+
+impl<'w, W: MakeWriter<'w>> MakeWriter<'w> for OneLine<W> {
+    type Writer = OneLineWriter<W::Writer>;
+
+    fn make_writer(&'w self) -> Self::Writer {
+        OneLineWriter(self.0.make_writer())
+    }
+}
+
+struct OneLineWriter<W>(W);
+
+impl<W: Write> Write for OneLineWriter<W> {
+    /// An event arrives in one piece.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let (line, end) = match event.strip_suffix(b"\n") {
+            Some(line) => (line, "\n"),
+            None => (event, ""),
+        };
+        let text = String::from_utf8_lossy(line);
+        let mut out = String::with_capacity(event.len());
+        for character in text.chars() {
+            match character {
+                '\n' => out.push_str("\\n"),
+                // As JSON escapes: they stay readable there, and all of these have four digits.
+                unsafe_one if is_unsafe(unsafe_one) => {
+                    out.push_str(&format!("\\u{:04x}", u32::from(unsafe_one)))
+                }
+                plain => out.push(plain),
+            }
+        }
+        out.push_str(end);
+        self.0.write_all(out.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Control characters, the two other line ends of Unicode, and what turns the direction of the text around.
+fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// An address as it may be shown: without password and query. What is no URL, such as a path, stays as it is.
+#[must_use]
+pub fn redacted_url(text: &str) -> String {
+    let Ok(mut url) = Url::parse(text) else {
+        return text.to_owned();
+    };
+    if url.password().is_some() && url.set_password(Some("***")).is_err() {
+        return "***".to_owned();
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    url.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: Format, log: impl FnOnce()) -> String {
+        let lines = Lines::default();
+        let sink = lines.clone();
+        let subscriber = Registry::default().with(layer(format, OneLine(move || sink.clone())));
+        tracing::subscriber::with_default(subscriber, log);
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    const FORGED: &str = "mallory\n{\"level\":\"INFO\"}\r\u{1b}[2Jclean\u{9b}31m\u{2028}\u{202e}end";
+
+    #[test]
+    fn a_field_can_forge_neither_a_line_nor_a_colour() {
+        for format in [Format::Text, Format::Json] {
+            let text = logged(format, || {
+                let span = tracing::info_span!("request", agent = FORGED);
+                span.in_scope(|| tracing::info!(name = FORGED, shown = %FORGED, "Hello {FORGED}"));
+            });
+            assert!(text.ends_with('\n') && text.matches('\n').count() == 1, "{format:?}: {text:?}");
+            let body = text.trim_end_matches('\n');
+            assert!(!body.chars().any(is_unsafe), "{format:?}: {text:?}");
+            assert!(body.contains("mallory"), "{format:?}: {text:?}");
+        }
+    }
+
+    #[test]
+    fn a_json_line_is_json() {
+        let text = logged(Format::Json, || tracing::info!(user.id = 7, agent = FORGED, "Read {FORGED}"));
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["user.id"], 7);
+        assert!(line["message"].as_str().unwrap().starts_with("Read mallory"));
+    }
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        for (text, shown) in [
+            (
+                "postgres://doorward:hunter2@db:5432/doorward?sslmode=require",
+                "postgres://doorward:***@db:5432/doorward",
+            ),
+            ("redis://:hunter2@cache:6379/0", "redis://:***@cache:6379/0"),
+            ("sqlite:doorward-data/doorward.db", "sqlite:doorward-data/doorward.db"),
+            ("/var/lib/doorward", "/var/lib/doorward"),
+        ] {
+            assert_eq!(redacted_url(text), shown);
+        }
+    }
+}
