@@ -15,4 +15,5 @@ pub mod conforms;
 pub mod databases;
 pub mod fakes;
 pub mod far;
+pub mod gate;
 pub mod mail_trap;

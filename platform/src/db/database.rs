@@ -77,6 +77,14 @@ impl Database {
         take(&self.writers).await
     }
 
+    /// Asks whether the database answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<()> {
+        self.read().await?.batch("SELECT 1").await
+    }
+
     /// Runs the work in a transaction; after the commit, wakes the relay when something was published in it.
     ///
     /// # Errors

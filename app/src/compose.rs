@@ -1,0 +1,179 @@
+//! The wiring: every module is made here, once, and given what it asks for.
+//!
+//! The order is that of need: auth asks permissions; users asks auth; notifications asks auth and users. Nobody asks
+//! back: whoever must tell something does so by an event.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix_web::web::{Data, ServiceConfig};
+use contracts::auth::Auth;
+use platform::bus::LocalBus;
+use platform::cache::Cache;
+use platform::clock::Clock;
+use platform::db::{Database, Db, Migrations};
+use platform::http::{Cursors, Gate};
+use platform::outbox::Relay;
+use platform::tokens::Verifier;
+
+use crate::settings::Settings;
+use crate::sweep::Sweeper;
+use crate::workers::Workers;
+use crate::{StartError, data, say};
+
+/// Everything that requests and workers need. Cloning gives the same one.
+#[derive(Clone)]
+pub(crate) struct House {
+    pub(crate) db: Database,
+    /// The link for the first administrator, while there is none.
+    pub(crate) setup_link: Option<Arc<auth::SetupLink>>,
+    auth: Arc<auth::Service>,
+    users: Arc<users::Service>,
+    permissions: Arc<permissions::Service>,
+    notifications: Arc<notifications::Service>,
+    gate: Gate,
+    cursors: Cursors,
+    bus: Arc<LocalBus>,
+    relay: Arc<Relay>,
+    sweeper: Arc<Sweeper>,
+}
+
+/// The tables of everybody, in the order in which they are made.
+const MIGRATIONS: [Migrations; 5] = [
+    platform::MIGRATIONS,
+    auth::MIGRATIONS,
+    users::MIGRATIONS,
+    permissions::MIGRATIONS,
+    notifications::MIGRATIONS,
+];
+
+/// Brings the database up to date, and tells what was done.
+pub(crate) async fn migrate(settings: &Settings) -> Result<(), StartError> {
+    let applied = prepare(settings).await?;
+    match applied.as_slice() {
+        [] => say("The database is up to date."),
+        names => say(&format!("Applied: {}", names.join(", "))),
+    }
+}
+
+async fn prepare(settings: &Settings) -> Result<Vec<String>, StartError> {
+    data::make(&settings.data_dir)?;
+    Database::migrate(&settings.database, &MIGRATIONS)
+        .await
+        .map_err(|error| StartError::because("The database can't be brought up to date", error))
+}
+
+/// Makes everything, on a database that is up to date.
+pub(crate) async fn house(settings: &Settings, public: SocketAddr) -> Result<House, StartError> {
+    platform::telemetry::init(&settings.log).map_err(|error| StartError::because("Nothing can be logged", error))?;
+    platform::metrics::install();
+    prepare(settings).await?;
+    let unusable = |error: platform::db::Error| StartError::because("The database can't be used", error);
+    let db = Database::open(&settings.database).await.map_err(unusable)?;
+    build(settings, db, public).await.map_err(|error| StartError::because("Doorward can't be put together", error))
+}
+
+async fn build(settings: &Settings, db: Database, public: SocketAddr) -> Result<House, Box<dyn std::error::Error>> {
+    let (clock, master_key) = (Clock::system(), settings.master_key()?);
+    let public_url = settings.public_url(public)?;
+    let cache = platform::cache::Settings { enabled: settings.cache.enabled && alone(&db), ..settings.cache.clone() };
+
+    let permissions = Arc::new(permissions::Service::new(
+        db.clone(),
+        clock.clone(),
+        settings.permissions.clone(),
+        &cache,
+    ));
+    let auth = auth::Service::new(auth::Dependencies {
+        db: db.clone(),
+        clock: clock.clone(),
+        settings: settings.auth.clone(),
+        public_url: public_url.clone(),
+        master_key: master_key.clone(),
+        permissions: permissions.clone(),
+        cache: cache.clone(),
+    });
+    let auth = Arc::new(auth.await?);
+    let users = Arc::new(users::Service::new(db.clone(), clock.clone(), auth.clone(), settings.users.clone()));
+    let notifications = Arc::new(notifications::Service::new(notifications::Parts {
+        db: db.clone(),
+        clock: clock.clone(),
+        auth: auth.clone(),
+        users: users.clone(),
+        settings: settings.notifications.clone(),
+        smtp: settings.smtp.clone(),
+        public_url,
+        mailbox: settings.profile.is_development(),
+    })?);
+
+    let subscribers = [
+        auth::subscribers(&auth),
+        users::subscribers(&users),
+        permissions::subscribers(&permissions),
+        notifications::subscribers(&notifications),
+    ]
+    .concat();
+    let bus = Arc::new(LocalBus::new(db.clone(), subscribers, clock.clone(), settings.bus.clone()));
+    let relay = Arc::new(Relay::new(db.clone(), bus.clone(), clock.clone(), settings.outbox.clone()));
+    let verifier = Verifier::new(auth.issuer(), auth.audience(), auth.clone(), clock.clone());
+    let verifier = verifier.remembering(Cache::new("verified_tokens", &settings.cache));
+    let gate = Gate {
+        verifier: Arc::new(verifier),
+        auth: Arc::clone(&auth) as Arc<dyn Auth>,
+        permissions: permissions.clone(),
+    };
+    let setup_link = auth.setup_link().await?.map(Arc::new);
+    let cursors = Cursors::new(&master_key.derive("cursors"));
+    let sweeper = Arc::new(Sweeper::new(db.clone(), clock, settings.retention.clone()));
+    Ok(House { db, setup_link, auth, users, permissions, notifications, gate, cursors, bus, relay, sweeper })
+}
+
+/// Whether this process is the only one that writes to the database, so that what it keeps in memory is never behind:
+/// on SQLite. Processes that share a PostgreSQL would not hear of each other's changes.
+fn alone(db: &Database) -> bool {
+    db.dialect() == Db::Sqlite
+}
+
+impl House {
+    /// The database engine, by name.
+    pub(crate) fn engine(&self) -> &'static str {
+        match self.db.dialect() {
+            Db::Sqlite => "sqlite",
+            Db::Postgres => "postgres",
+        }
+    }
+
+    /// Gives an application what its handlers ask for.
+    pub(crate) fn furnish(&self, app: &mut ServiceConfig) {
+        app.app_data(Data::new(self.gate.clone()))
+            .app_data(Data::new(self.cursors.clone()))
+            .app_data(Data::new(self.db.clone()))
+            .app_data(Data::from(self.auth.clone()))
+            .app_data(Data::from(self.users.clone()))
+            .app_data(Data::from(self.permissions.clone()))
+            .app_data(Data::from(self.notifications.clone()));
+    }
+
+    /// Starts what runs beside requests.
+    pub(crate) fn work(&self) -> Workers {
+        let mut workers = Workers::new();
+        let House { auth, permissions, notifications, bus, relay, sweeper, .. } = self.clone();
+        workers.start("relay", move |stop| owned(&relay, |it| async move { it.run(stop).await }));
+        workers.start("bus", move |stop| owned(&bus, |it| async move { it.run(stop).await }));
+        workers.start("sweep", move |stop| owned(&sweeper, |it| async move { it.run(stop).await }));
+        workers.start("auth", move |stop| owned(&auth, |it| it.work(stop)));
+        workers.start("permissions", move |stop| owned(&permissions, |it| it.work(stop)));
+        workers.start("notifications", move |stop| owned(&notifications, |it| it.work(stop)));
+        workers
+    }
+
+    /// Ends the use of the database.
+    pub(crate) fn close(&self) {
+        self.db.close();
+    }
+}
+
+/// The work of something shared, as a future that owns it.
+fn owned<T, F>(shared: &Arc<T>, work: impl FnOnce(Arc<T>) -> F) -> F {
+    work(Arc::clone(shared))
+}

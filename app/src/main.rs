@@ -1,0 +1,105 @@
+//! The command line of Doorward: one binary, and one thing it is asked to do.
+//!
+//! Reads the command, loads the settings, and hands over. What goes wrong before anything runs is told in a sentence
+//! on standard error, and the exit status is 1; what a command prints is on standard output.
+
+mod audit;
+mod compose;
+mod data;
+mod docs;
+mod openapi;
+mod server;
+mod settings;
+mod sweep;
+mod workers;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::settings::Settings;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// User management: accounts, profiles, permissions and notifications in one binary.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Arguments {
+    /// A file with settings, in TOML. The environment (DOORWARD__SECTION__KEY) goes before it.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Command {
+    /// Run (this is also what happens when no command is given)
+    Serve,
+    /// Bring the database up to date and end
+    Migrate,
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the OpenAPI document
+    Openapi,
+    /// Print the version
+    Version,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum ConfigCommand {
+    /// Tell whether Doorward would start with these settings
+    Check,
+}
+
+/// Why Doorward does not start: sentences for the one who starts it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct StartError(pub(crate) String);
+
+impl StartError {
+    /// A sentence that says what did not work, and what was said about it.
+    pub(crate) fn because(what: &str, error: impl std::fmt::Display) -> Self {
+        Self(format!("{what}: {error}"))
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "Doorward did not start.\n{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), StartError> {
+    let load = || Settings::load(arguments.config.as_deref());
+    match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => runtime()?.block_on(server::serve(load()?)),
+        Command::Migrate => runtime()?.block_on(compose::migrate(&load()?)),
+        Command::Config(ConfigCommand::Check) => load().and_then(|_| say("The settings are fit for use.")),
+        Command::Openapi => say(&openapi::text()),
+        Command::Version => say(concat!("doorward ", env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("doorward")
+        .build()
+        .map_err(|error| StartError::because("No threads could be started", error))
+}
+
+/// Writes a line to standard output; that nobody reads it is no error.
+pub(crate) fn say(line: &str) -> Result<(), StartError> {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    Ok(())
+}

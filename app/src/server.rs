@@ -1,0 +1,195 @@
+//! The two listeners, from opening their doors to closing them.
+//!
+//! Public: the API, its documentation, and in development the mailbox. Management: metrics, liveness, readiness, and
+//! nothing that a user calls. A stop that is asked for first says that Doorward is not ready any more, then closes the
+//! public door and lets what is inside finish, and ends the workers last.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::http::header;
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpResponse, HttpServer, get};
+use contracts::Error;
+use platform::db::Database;
+use platform::http::{Methods, Problem, Problems, RequestContext, fallback};
+use tokio::signal::unix::{SignalKind, signal};
+use utoipa_actix_web::AppExt;
+
+use crate::compose::{self, House};
+use crate::docs::{self, Document};
+use crate::settings::Settings;
+use crate::{StartError, openapi, say};
+
+/// Runs until it is asked to stop.
+pub(crate) async fn serve(settings: Settings) -> Result<(), StartError> {
+    let public = listen("server.public.address", settings.server.public.address)?;
+    let management = listen("server.management.address", settings.server.management.address)?;
+    let addresses = Addresses { public: bound(&public)?, management: bound(&management)? };
+    let house = compose::house(&settings, addresses.public).await?;
+
+    let ready = Readiness::default();
+    let document = openapi::document();
+    let public = welcome(public, &house, &settings, &ready, &document)?;
+    let management = manage(management, &house, &ready)?;
+    let workers = house.work();
+    ready.set(true);
+    say(&greeting(&settings, addresses, &house))?;
+    tracing::info!(public = %addresses.public, management = %addresses.management, "Doorward is ready.");
+
+    let (public_door, management_door) = (public.handle(), management.handle());
+    let stop = async {
+        asked_to_stop().await;
+        tracing::info!("Doorward was asked to stop.");
+        ready.set(false);
+        tokio::time::sleep(Duration::from_secs(settings.server.drain_seconds)).await;
+        public_door.stop(true).await;
+        workers.end(Duration::from_secs(settings.server.grace_seconds)).await;
+        management_door.stop(false).await;
+    };
+    let (public, management, ()) = tokio::join!(public, management, stop);
+    house.close();
+    public.and(management).map_err(|error| StartError::because("A listener failed", error))
+}
+
+#[derive(Clone, Copy)]
+struct Addresses {
+    public: SocketAddr,
+    management: SocketAddr,
+}
+
+fn listen(setting: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let sentence = format!("Nothing can listen on {address}; set `{setting}` to a free address");
+    let listener = TcpListener::bind(address).map_err(|error| StartError::because(&sentence, error))?;
+    listener.set_nonblocking(true).map_err(|error| StartError::because(&sentence, error))?;
+    Ok(listener)
+}
+
+fn bound(listener: &TcpListener) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|error| StartError::because("A listener has no address", error))
+}
+
+/// The public listener.
+fn welcome(
+    listener: TcpListener,
+    house: &House,
+    settings: &Settings,
+    ready: &Readiness,
+    document: &utoipa::openapi::OpenApi,
+) -> Result<Server, StartError> {
+    let text: Arc<str> = document.to_json().map_err(|error| StartError::because("No OpenAPI document", error))?.into();
+    let (document, methods) = (Data::new(Document(text)), Data::new(Methods::of(document)));
+    let (house, ready, development) = (house.clone(), Data::new(ready.clone()), settings.profile.is_development());
+    let server = HttpServer::new(move || {
+        let (app, _) = App::new()
+            .wrap(RequestContext)
+            .app_data(document.clone())
+            .app_data(methods.clone())
+            .app_data(ready.clone())
+            .configure(|app| house.furnish(app))
+            .into_utoipa_app()
+            .configure(openapi::routes)
+            .split_for_parts();
+        let app = app.configure(docs::routes);
+        let app = if development { app.configure(notifications::dev_routes) } else { app };
+        app.default_service(web::to(fallback))
+    });
+    let server = server.disable_signals().shutdown_timeout(settings.server.grace_seconds).listen(listener);
+    Ok(server.map_err(unserved)?.run())
+}
+
+/// The management listener.
+fn manage(listener: TcpListener, house: &House, ready: &Readiness) -> Result<Server, StartError> {
+    let (db, ready) = (Data::new(house.db.clone()), Data::new(ready.clone()));
+    let server = HttpServer::new(move || {
+        App::new()
+            .wrap(RequestContext)
+            .app_data(db.clone())
+            .app_data(ready.clone())
+            .service(livez)
+            .service(readyz)
+            .service(metrics)
+            .default_service(web::to(fallback))
+    });
+    let server = server.workers(1).disable_signals().shutdown_timeout(1).listen(listener);
+    Ok(server.map_err(unserved)?.run())
+}
+
+fn unserved(error: std::io::Error) -> StartError {
+    StartError::because("A listener can't be served", error)
+}
+
+/// Whether Doorward takes requests.
+#[derive(Clone, Default)]
+pub(crate) struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Relaxed);
+    }
+}
+
+/// Whether the process runs
+///
+/// Anybody may ask; the answer has no detail.
+#[utoipa::path(tag = "platform", responses((status = 200, description = "It runs.")))]
+#[get("/livez")]
+pub(crate) async fn livez() -> HttpResponse {
+    HttpResponse::Ok().finish()
+}
+
+/// Whether requests can be served
+///
+/// Anybody may ask; the answer has no detail. It is 503 while the database does not answer and from the moment on that
+/// a stop was asked for.
+#[utoipa::path(tag = "platform", responses((status = 200, description = "It takes requests."), Problems))]
+#[get("/readyz")]
+pub(crate) async fn readyz(db: Data<Database>, ready: Data<Readiness>) -> Result<HttpResponse, Problem> {
+    db.ping().await?;
+    let open = ready.0.load(Ordering::Relaxed);
+    let closed = || Error::unavailable("platform.stopping", "The service is stopping.").retry_after(1);
+    open.then(|| HttpResponse::Ok().finish()).ok_or_else(|| closed().into())
+}
+
+/// Metrics in the text format of Prometheus.
+#[get("/metrics")]
+async fn metrics() -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4"))
+        .body(platform::metrics::render())
+}
+
+/// Waits for SIGTERM or SIGINT. If one can't be listened for, the other one still ends the process the hard way.
+async fn asked_to_stop() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// What is printed at the start: where to look.
+fn greeting(settings: &Settings, addresses: Addresses, house: &House) -> String {
+    let (profile, engine) = (settings.profile, house.engine());
+    let public = addresses.public;
+    let mut lines = vec![format!("Doorward {} · {profile} · {engine}", env!("CARGO_PKG_VERSION"))];
+    let mut line = |label: &str, value: &str| lines.push(format!("  {label:<11} {value}"));
+    line("API", &format!("http://{public}"));
+    line("Docs", &format!("http://{public}/docs"));
+    if settings.profile.is_development() {
+        line("Mailbox", &format!("http://{public}/dev/mailbox"));
+    }
+    line("Management", &format!("http://{}", addresses.management));
+    line("Data", &settings.data_dir.display().to_string());
+    if let Some(link) = &house.setup_link {
+        line("Set-up", link.reveal());
+    }
+    lines.push("Doorward is ready.".to_owned());
+    lines.join("\n")
+}

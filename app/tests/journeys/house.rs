@@ -1,0 +1,236 @@
+//! A running Doorward: the real binary in a process of its own, with a data folder (and a database) of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use testkit::databases::{Engine, TestDatabase};
+
+use crate::client::{Client, Person};
+use crate::transcript::Transcript;
+
+/// How Doorward runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One process, SQLite, everything within.
+    Embedded,
+    /// One process on PostgreSQL.
+    Postgres,
+}
+
+/// Tells a story in one shape and compares its transcript with what every shape must say.
+pub async fn live(shape: Shape, name: &str, story: impl AsyncFnOnce(&mut House)) {
+    let Some(mut house) = House::open(shape, &[]).await else { return };
+    story(&mut house).await;
+    let transcript = house.transcript.text();
+    house.close();
+    insta::with_settings!({ snapshot_path => "transcripts", prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(name, transcript);
+    });
+}
+
+/// A running Doorward, and the notes of what was said to it.
+pub struct House {
+    process: Child,
+    data: TempDir,
+    database: TestDatabase,
+    extra: Vec<(String, String)>,
+    /// `http://127.0.0.1:port` of the public listener.
+    pub public: String,
+    /// `http://127.0.0.1:port` of the management listener.
+    pub management: String,
+    /// The link for the first administrator, printed at the start, while there is none.
+    pub setup_link: Option<String>,
+    /// Everything it printed at its start.
+    pub printed: Vec<String>,
+    /// What was said so far.
+    pub transcript: Transcript,
+}
+
+impl House {
+    /// Starts Doorward in a shape, with settings beyond the default. None when the shape can't be had here; why is
+    /// printed.
+    pub async fn open(shape: Shape, extra: &[(&str, &str)]) -> Option<Self> {
+        let engine = match shape {
+            Shape::Embedded => Engine::Sqlite,
+            Shape::Postgres => Engine::Postgres,
+        };
+        let database = TestDatabase::create(engine, &[]).await?;
+        let data = TempDir::new().unwrap();
+        let extra = extra.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let mut house = Self {
+            process: Command::new("true").spawn().unwrap(),
+            data,
+            database,
+            extra,
+            public: String::new(),
+            management: String::new(),
+            setup_link: None,
+            printed: Vec::new(),
+            transcript: Transcript::default(),
+        };
+        house.start();
+        Some(house)
+    }
+
+    /// Starts the process on the data that is there and waits until it says that it is ready.
+    pub fn start(&mut self) {
+        let _ = self.process.wait();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("DOORWARD__DATA_DIR", self.data.path())
+            .env("DOORWARD__DATABASE__URL", self.database.url())
+            .env("DOORWARD__PUBLIC_URL", "http://doorward.test")
+            .env("DOORWARD__SERVER__PUBLIC__ADDRESS", "127.0.0.1:0")
+            .env("DOORWARD__SERVER__MANAGEMENT__ADDRESS", "127.0.0.1:0")
+            .envs(self.extra.iter().map(|(k, v)| (k, v)))
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(self.data.path().join("log")).unwrap());
+        self.process = command.spawn().unwrap();
+        self.printed.clear();
+        self.setup_link = None;
+        let lines = BufReader::new(self.process.stdout.take().unwrap()).lines();
+        for line in lines {
+            let line = line.unwrap();
+            let found = |label: &str| line.trim().strip_prefix(label).map(|rest| rest.trim().to_owned());
+            if let Some(url) = found("API") {
+                self.public = url;
+            } else if let Some(url) = found("Management") {
+                self.management = url;
+            } else if let Some(url) = found("Set-up") {
+                self.setup_link = Some(url);
+            }
+            let ready = line.contains("ready");
+            self.printed.push(line);
+            if ready {
+                return;
+            }
+        }
+        panic!("Doorward did not start: {:?}\n{}", self.printed, self.log());
+    }
+
+    /// Ends the process at once, as a power cut would.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Asks the process to end and waits for it.
+    pub fn stop(&mut self) -> std::process::ExitStatus {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.process.wait().unwrap()
+    }
+
+    /// Ends the process and checks that its log holds no secret, no address and no panic.
+    pub fn close(mut self) {
+        assert!(self.stop().success(), "a stop that was asked for is a success\n{}", self.log());
+        let log = self.log();
+        for secret in self.transcript.secrets() {
+            assert!(!log.contains(secret), "a secret or address stands in the log: {secret}\n{log}");
+        }
+        assert!(!log.contains("panicked"), "{log}");
+    }
+
+    /// The process, to look at it from outside.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Where its data is.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.data.path().join("log")).unwrap_or_default()
+    }
+
+    /// A client that nobody is logged in with.
+    pub fn client(&self) -> Client {
+        Client::new(&self.public)
+    }
+
+    /// Every message in the mailbox to an address, newest first.
+    pub async fn mailbox(&self, address: &str) -> Vec<Value> {
+        let answer = self.client().get("/dev/mailbox.json").await;
+        assert_eq!(answer.status, 200, "{:?}", answer.body);
+        let items = answer.body["items"].as_array().unwrap();
+        items.iter().filter(|item| item["to"] == address).cloned().collect()
+    }
+
+    /// Waits until an address has so many messages and returns them, newest first.
+    pub async fn messages(&self, address: &str, count: usize) -> Vec<Value> {
+        eventually(&format!("{count} messages for {address}"), async || {
+            let messages = self.mailbox(address).await;
+            (messages.len() >= count).then_some(messages)
+        })
+        .await
+    }
+
+    /// The secret in the newest message to an address, once there are so many.
+    pub async fn mailed_token(&mut self, address: &str, count: usize) -> String {
+        let messages = self.messages(address, count).await;
+        let link = messages[0]["links"][0].as_str().expect("a link").to_owned();
+        let token = token_in(&link);
+        self.transcript.hide(&token);
+        token
+    }
+
+    /// Registers and verifies a person and logs in, without notes.
+    pub async fn person(&mut self, name: &str) -> Person {
+        let email = format!("{name}@example.org");
+        let password = format!("a long sentence for {name}");
+        let client = self.client();
+        let body = serde_json::json!({ "email": email, "password": password, "display_name": name });
+        assert_eq!(client.post("/api/v1/auth/registrations", &body).await.status, 202);
+        let token = self.mailed_token(&email, 1).await;
+        let body = serde_json::json!({ "token": token });
+        assert_eq!(client.post("/api/v1/auth/verifications", &body).await.status, 204);
+        self.transcript.hide(&password);
+        self.transcript.hide(&email);
+        Person::log_in(&self.public, &email, &password).await
+    }
+
+    /// Makes the first administrator with the printed link and logs in, without notes.
+    pub async fn administrator(&mut self) -> Person {
+        let token = token_in(&self.setup_link.clone().expect("a set-up link"));
+        let (email, password) = ("root@example.org", "correct horse battery staple");
+        let body = serde_json::json!({ "token": token, "email": email, "password": password });
+        let answer = self.client().post("/api/v1/setup", &body).await;
+        assert_eq!(answer.status, 201, "{:?}", answer.body);
+        for secret in [&token, email, password] {
+            self.transcript.hide(secret);
+        }
+        Person::log_in(&self.public, email, password).await
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The secret that a link carries.
+pub fn token_in(link: &str) -> String {
+    link.split_once("token=").expect("a token in the link").1.to_owned()
+}
+
+/// Asks again and again until there is an answer.
+pub async fn eventually<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < end, "waited too long for {what}");
+        tokio::time::sleep(Duration::from_millis(15)).await;
+    }
+}

@@ -1,0 +1,48 @@
+//! The journeys: stories told to a running Doorward over HTTP, as its users would live them.
+//!
+//! Nothing here knows how Doorward is made. Each journey runs in every shape, and its transcript (requests and
+//! answers, with ids, times and secrets masked) must be the same in all of them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and these start processes"
+)]
+
+mod client;
+mod crash;
+mod house;
+mod mail;
+mod profile;
+mod registration;
+mod roles;
+mod sessions;
+mod setup;
+mod transcript;
+
+/// Declares a journey, to be told in every shape.
+macro_rules! journey {
+    ($(#[$doc:meta])* async fn $name:ident($house:ident) $story:block) => {
+        mod $name {
+            #[allow(unused_imports, reason = "a journey may need nothing from its file")]
+            use super::*;
+
+            async fn story($house: &mut $crate::house::House) $story
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn embedded() {
+                $crate::house::live($crate::house::Shape::Embedded, stringify!($name), story).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                $crate::house::live($crate::house::Shape::Postgres, stringify!($name), story).await;
+            }
+        }
+    };
+}
+pub(crate) use journey;

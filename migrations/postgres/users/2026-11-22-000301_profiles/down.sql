@@ -1,0 +1,2 @@
+DROP TABLE users_preferences;
+DROP TABLE users_profiles;

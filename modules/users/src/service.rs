@@ -1,0 +1,55 @@
+//! What this module does, one use case a file, and the contract it answers.
+//!
+//! A change is decided against what was read, and written only over exactly that: whoever comes in between makes it
+//! start again, or is told to the caller who said which state he meant.
+
+mod find_profile;
+mod preferences;
+mod read_profile;
+mod update_profile;
+mod write_preference;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use contracts::auth::{Account, Auth, FindAccount};
+use contracts::users::{FindProfile, Profile as Shown, Users};
+use contracts::{Caller, UserId};
+use platform::clock::Clock;
+use platform::db::Database;
+
+use crate::error::Error;
+use crate::settings::Settings;
+
+pub(crate) use find_profile::fill;
+pub(crate) use read_profile::Me;
+
+/// How often a change that nobody bound to a state is tried again when others come in between.
+const TRIES: u32 = 16;
+
+/// Profiles and preferences.
+pub struct Service {
+    pub(crate) db: Database,
+    pub(crate) clock: Clock,
+    auth: Arc<dyn Auth>,
+    settings: Settings,
+}
+
+impl Service {
+    /// The service over this database; auth knows the accounts.
+    #[must_use]
+    pub fn new(db: Database, clock: Clock, auth: Arc<dyn Auth>, settings: Settings) -> Self {
+        Self { db, clock, auth, settings }
+    }
+
+    async fn account(&self, caller: &Caller, user: UserId) -> Result<Account, Error> {
+        self.auth.find_account(caller, FindAccount { user }).await?.ok_or(Error::AccountGone)
+    }
+}
+
+#[async_trait]
+impl Users for Service {
+    async fn find_profile(&self, _: &Caller, ask: FindProfile) -> contracts::Result<Option<Shown>> {
+        Ok(self.shown_profile(ask.user).await?)
+    }
+}

@@ -1,0 +1,82 @@
+//! Profiles as other modules see them, and as they come into being: by the event that tells of a registration, or by
+//! the first request that touches one, whichever is first.
+
+use contracts::auth::AccountRegistered;
+use contracts::users::{Profile as Shown, UserCreated};
+use contracts::{Caller, Time, UserId};
+use platform::audit::{self, Entry, Outcome};
+use platform::db::DbConn;
+use platform::outbox;
+
+use crate::error::Error;
+use crate::model::{Profile, ProfilePatch};
+use crate::service::Service;
+use crate::store::profiles;
+
+impl Service {
+    pub(super) async fn shown_profile(&self, user: UserId) -> Result<Option<Shown>, Error> {
+        let profile = profiles::find(&mut *self.db.read().await?, user).await?;
+        Ok(profile.map(Shown::from))
+    }
+
+    /// The profile of somebody who has an account, made now if it is still on the way.
+    pub(super) async fn touch(&self, caller: &Caller, user: UserId) -> Result<Profile, Error> {
+        if let Some(profile) = profiles::find(&mut *self.db.read().await?, user).await? {
+            return Ok(profile);
+        }
+        let now = self.clock.now();
+        self.db
+            .transaction(async |tx| {
+                create(tx, now, caller, Profile::empty(user, now)).await?;
+                profiles::find(tx, user).await?.ok_or(Error::AccountGone)
+            })
+            .await
+    }
+}
+
+/// Adds a profile unless there is one, and tells of it.
+async fn create(tx: &mut DbConn, now: Time, caller: &Caller, profile: Profile) -> Result<bool, Error> {
+    let user = profile.id;
+    if !profiles::insert(tx, profile).await? {
+        return Ok(false);
+    }
+    outbox::publish(tx, now, caller, &UserCreated { user }).await?;
+    let entry = Entry {
+        action: "users.user.created",
+        outcome: Outcome::Succeeded,
+        subject_type: "user",
+        subject_id: user.to_string(),
+        before: None,
+        after: None,
+    };
+    audit::record(tx, now, caller, entry).await?;
+    Ok(true)
+}
+
+/// Takes over what was said with a registration. A profile that was touched before the event arrived keeps what it
+/// says by now; only what it does not say is filled in. What breaks a rule of profiles is left out: nobody is there
+/// any more who could be told.
+pub(crate) async fn fill(
+    tx: &mut DbConn,
+    now: Time,
+    caller: &Caller,
+    fact: AccountRegistered,
+) -> Result<(), Error> {
+    let user = fact.user;
+    create(tx, now, caller, Profile::empty(user, now)).await?;
+    let Some(found) = profiles::find(tx, user).await? else { return Ok(()) };
+    let display_name = fact.display_name.filter(|_| found.display_name.is_none()).map(Some);
+    let locale = fact.locale.filter(|_| found.locale.is_none()).map(Some);
+    let said = [
+        ProfilePatch { display_name, ..ProfilePatch::default() },
+        ProfilePatch { locale, ..ProfilePatch::default() },
+    ];
+    let revision = found.revision;
+    let filled = said.into_iter().fold(found, |profile, patch| match patch.apply(&profile) {
+        Ok(change) => change.profile,
+        Err(_) => profile,
+    });
+    let filled = Profile { revision: revision + 1, updated_at: now, ..filled };
+    // Somebody else's change in between fails this transaction's event, which then comes again.
+    if profiles::update(tx, filled).await? { Ok(()) } else { Err(Error::Stale) }
+}

@@ -1,0 +1,89 @@
+//! Changing one's own profile, without ever losing what came in between.
+
+use contracts::users::UserUpdated;
+use contracts::{Caller, UserId};
+use platform::audit::{self, Entry, Outcome};
+use platform::http::IfMatch;
+use platform::outbox;
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::model::{Change, Profile, ProfilePatch};
+use crate::service::{Me, Service, TRIES};
+use crate::store::profiles;
+
+impl Service {
+    /// # Errors
+    /// Every broken rule at once; 412 when `If-Match` names another state; 404; 503.
+    pub(crate) async fn update_profile(
+        &self,
+        caller: &Caller,
+        user: UserId,
+        patch: &ProfilePatch,
+        if_match: &IfMatch,
+    ) -> Result<Me, Error> {
+        for _ in 0..TRIES {
+            let me = self.read_profile(caller, user).await?;
+            if_match.check(me.revision())?;
+            let change = patch.clone().apply(&me.profile)?;
+            if change.changed.is_empty() {
+                return Ok(me);
+            }
+            if let Some(profile) = self.write_profile(caller, &me.profile, change).await? {
+                return Ok(Me { profile, ..me });
+            }
+        }
+        Err(Error::Stale)
+    }
+
+    /// None when somebody else was faster.
+    async fn write_profile(
+        &self,
+        caller: &Caller,
+        before: &Profile,
+        change: Change,
+    ) -> Result<Option<Profile>, Error> {
+        let now = self.clock.now();
+        let Change { profile, changed } = change;
+        let after = Profile { revision: before.revision + 1, updated_at: now, ..profile };
+        self.db
+            .transaction(async |tx| {
+                if !profiles::update(tx, after.clone()).await? {
+                    return Ok(None);
+                }
+                let names = changed.iter().map(|name| (*name).to_owned()).collect();
+                outbox::publish(tx, now, caller, &UserUpdated { user: after.id, changed: names }).await?;
+                let entry = Entry {
+                    action: "users.user.updated",
+                    outcome: Outcome::Succeeded,
+                    subject_type: "user",
+                    subject_id: after.id.to_string(),
+                    before: Some(told(before, &changed)),
+                    after: Some(told(&after, &changed)),
+                };
+                audit::record(tx, now, caller, entry).await?;
+                Ok(Some(after))
+            })
+            .await
+    }
+}
+
+/// What the audit trail is told: language and time zone as they are, of everything else only whether it was there.
+/// Names, numbers and pictures are personal, and the trail outlives the person's account.
+fn told(profile: &Profile, changed: &[&'static str]) -> Value {
+    let present = |value: &Option<String>| Value::Bool(value.is_some());
+    let told = changed.iter().map(|name| {
+        let value = match *name {
+            "locale" => profile.locale.clone().into(),
+            "time_zone" => profile.time_zone.clone().into(),
+            "display_name" => present(&profile.display_name),
+            "given_name" => present(&profile.given_name),
+            "family_name" => present(&profile.family_name),
+            "phone" => present(&profile.phone),
+            "avatar_url" => present(&profile.avatar_url),
+            _ => Value::Bool(!profile.attributes.is_empty()),
+        };
+        ((*name).to_owned(), value)
+    });
+    Value::Object(told.collect::<Map<_, _>>())
+}
