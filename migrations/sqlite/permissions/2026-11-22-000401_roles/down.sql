@@ -1,0 +1,3 @@
+DROP TABLE permissions_assignments;
+DROP TABLE permissions_roles;
+DROP TABLE permissions_graph;

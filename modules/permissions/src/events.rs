@@ -1,0 +1,95 @@
+//! What this module hears: that somebody was appointed administrator, and its own changes.
+
+use crate::error::Error;
+use crate::model::{ADMIN, AssignmentDraft};
+use crate::service::{Service, ensure};
+use async_trait::async_trait;
+use contracts::auth::AdministratorAppointed;
+use contracts::permissions::{
+    AssignmentCreated, AssignmentDeleted, RoleCreated, RoleDeleted, RoleUpdated, Subject,
+};
+use contracts::{Event, Fact, UserId};
+use platform::bus::Subscriber;
+use platform::db::DbConn;
+use platform::inbox;
+use std::sync::Arc;
+
+/// Everybody here who wants to hear something.
+pub fn subscribers(service: &Arc<Service>) -> Vec<Arc<dyn Subscriber>> {
+    vec![Arc::new(Appointments(Arc::clone(service))), Arc::new(Freshness(Arc::clone(service)))]
+}
+
+/// Makes whoever was appointed an administrator.
+struct Appointments(Arc<Service>);
+
+#[async_trait]
+impl Subscriber for Appointments {
+    fn name(&self) -> &'static str {
+        "permissions.appointments"
+    }
+
+    fn hears(&self) -> &'static [&'static str] {
+        &[AdministratorAppointed::TYPE]
+    }
+
+    async fn hear(&self, event: &Event) -> contracts::Result<()> {
+        let user = event.read::<AdministratorAppointed>()?.user;
+        Ok(self.appoint(event, user).await?)
+    }
+}
+
+impl Appointments {
+    async fn appoint(&self, event: &Event, user: UserId) -> Result<(), Error> {
+        let service = &self.0;
+        let (now, caller) = (service.clock.now(), event.caller("permissions"));
+        let role = ADMIN.parse().map_err(contracts::Error::internal)?;
+        let draft = AssignmentDraft { subject: user, role, resource: None, expires_at: None };
+        let _changing = service.changing_holder(user);
+        let work = async |tx: &mut DbConn| {
+            if inbox::once(tx, self.name(), event.id, now).await? {
+                ensure(tx, now, &caller, draft).await?;
+            }
+            Ok(())
+        };
+        service.db.transaction(work).await
+    }
+}
+
+/// Forgets what was kept when a change is heard of. The change forgot already, unless its process could not: when its
+/// caller left in the very moment of the commit.
+struct Freshness(Arc<Service>);
+
+#[async_trait]
+impl Subscriber for Freshness {
+    fn name(&self) -> &'static str {
+        "permissions.freshness"
+    }
+
+    fn hears(&self) -> &'static [&'static str] {
+        &[
+            RoleCreated::TYPE,
+            RoleUpdated::TYPE,
+            RoleDeleted::TYPE,
+            AssignmentCreated::TYPE,
+            AssignmentDeleted::TYPE,
+        ]
+    }
+
+    /// Forgetting twice does no harm, so there is no inbox here.
+    async fn hear(&self, event: &Event) -> contracts::Result<()> {
+        match event.event_type.as_str() {
+            AssignmentCreated::TYPE => self.forget(&event.read::<AssignmentCreated>()?.subject),
+            AssignmentDeleted::TYPE => self.forget(&event.read::<AssignmentDeleted>()?.subject),
+            _ => self.0.forget_roles(),
+        }
+        Ok(())
+    }
+}
+
+impl Freshness {
+    fn forget(&self, subject: &Subject) {
+        if let Ok(user) = subject.id.parse() {
+            self.0.forget_holder(user);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! `/api/v1/role-assignments`.
+
+use super::answers::{created, one_more, page, send};
+use super::{ReadAssignments, WriteAssignments};
+use crate::Service;
+use crate::model::{Assignment, AssignmentText, Resource, RoleName};
+use crate::store::assignments::Filter;
+use actix_web::{HttpResponse, Responder, delete, get, post, web};
+use contracts::permissions::{ResourceRef, Subject};
+use contracts::{AssignmentId, Error, Time, UserId};
+use platform::http::{
+    Allowed, BodyProblems, ConflictProblem, Cursors, IdempotentJson, Json, Limit, NotFoundProblem, Page,
+    Path, Problem, Query, RightProblems,
+};
+use platform::idempotency::Answer;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// A role that somebody holds.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RoleAssignment)]
+pub(super) struct AssignmentView {
+    /// Its id.
+    id: AssignmentId,
+    /// Who holds the role.
+    subject: Subject,
+    /// The role.
+    role: String,
+    /// The one thing it is about; everything when null.
+    resource: Option<ResourceRef>,
+    /// When it stops counting; never when null.
+    expires_at: Option<Time>,
+    /// When it was made.
+    created_at: Time,
+}
+
+impl From<&Assignment> for AssignmentView {
+    fn from(assignment: &Assignment) -> Self {
+        Self {
+            id: assignment.id,
+            subject: Subject::user(assignment.subject),
+            role: assignment.role.to_string(),
+            resource: assignment.resource.as_ref().map(resource),
+            expires_at: assignment.expires_at,
+            created_at: assignment.created_at,
+        }
+    }
+}
+
+pub(super) fn resource(resource: &Resource) -> ResourceRef {
+    ResourceRef { resource_type: resource.kind.clone(), id: resource.id.clone() }
+}
+
+/// A role to be given.
+#[derive(Deserialize, ToSchema)]
+struct CreateRoleAssignment {
+    /// Who gets it: `{"type": "user", "id": …}`.
+    subject: Subject,
+    /// The role's name.
+    #[schema(example = "editor")]
+    role: String,
+    /// On this one thing only: its type is a word as in permissions, its id 1 to 255 characters.
+    resource: Option<ResourceRef>,
+    /// Until when; in the future.
+    expires_at: Option<Time>,
+}
+
+impl From<CreateRoleAssignment> for AssignmentText {
+    fn from(body: CreateRoleAssignment) -> Self {
+        let CreateRoleAssignment { subject, role, resource, expires_at } = body;
+        Self { subject, role, resource, expires_at }
+    }
+}
+
+/// Which assignments to list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct AssignmentQuery {
+    /// At most so many.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
+    limit: Limit,
+    /// Where to go on: the `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// The id of a user: only what he holds.
+    #[param(value_type = Option<String>, format = Uuid)]
+    subject: Option<UserId>,
+    /// The name of a role: only its assignments.
+    #[param(value_type = Option<String>)]
+    role: Option<RoleName>,
+}
+
+impl AssignmentQuery {
+    /// The list's name in cursors: a cursor is good for the same filters only.
+    fn list(&self) -> contracts::Result<String> {
+        let filters = serde_json::to_string(&(self.subject, &self.role)).map_err(Error::internal)?;
+        Ok(format!("role-assignments {filters}"))
+    }
+
+    fn filter(self, list: &str, cursors: &Cursors) -> contracts::Result<Filter> {
+        let after = self.cursor.map(|cursor| cursors.decode(list, &cursor)).transpose()?;
+        Ok(Filter { subject: self.subject, role: self.role, after, limit: one_more(self.limit) })
+    }
+}
+
+fn made(assignment: &Assignment) -> contracts::Result<Answer> {
+    created(format!("/api/v1/role-assignments/{}", assignment.id), &AssignmentView::from(assignment))
+}
+
+/// Lists who holds which role, in the order they were given.
+///
+/// What has ended is listed until it is cleared away. For those with the right `role-assignments:read`.
+#[utoipa::path(
+    tag = "permissions",
+    params(AssignmentQuery),
+    responses(
+        (status = 200, description = "A page of assignments.", body = Page<AssignmentView>,
+            headers(("Link" = String, description = "The next page, as `rel=\"next\"`, unless this is the last."))),
+        RightProblems,
+    )
+)]
+#[get("/api/v1/role-assignments")]
+pub(super) async fn list_role_assignments(
+    _: Allowed<ReadAssignments>,
+    service: web::Data<Service>,
+    cursors: web::Data<Cursors>,
+    Query(query): Query<AssignmentQuery>,
+) -> Result<impl Responder, Problem> {
+    let (list, limit) = (query.list()?, query.limit);
+    let found = service.list_assignments(&query.filter(&list, &cursors)?).await?;
+    Ok(page::<_, AssignmentView, _>(&cursors, &list, limit, found, |assignment| assignment.id)?)
+}
+
+/// Gives a role to a user, everywhere or on one thing, for ever or until a time.
+///
+/// For those with the right `role-assignments:write`, who must hold everything the role allows, everywhere and as
+/// long.
+#[utoipa::path(
+    tag = "permissions",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes it safe to send the request again.")),
+    request_body = CreateRoleAssignment,
+    responses(
+        (status = 201, description = "The assignment.", body = AssignmentView,
+            headers(("Location" = String, description = "The address of the assignment."))),
+        RightProblems, BodyProblems, ConflictProblem,
+    )
+)]
+#[post("/api/v1/role-assignments")]
+pub(super) async fn create_role_assignment(
+    allowed: Allowed<WriteAssignments>,
+    service: web::Data<Service>,
+    body: IdempotentJson<CreateRoleAssignment>,
+) -> Result<HttpResponse, Problem> {
+    let caller = allowed.user.caller;
+    let (body, key) = body.into_parts(&caller);
+    Ok(send(service.create_assignment(&caller, key.as_ref(), body.into(), made).await?))
+}
+
+/// One assignment.
+///
+/// For those with the right `role-assignments:read`.
+#[utoipa::path(
+    tag = "permissions",
+    params(("id" = String, Path, description = "The assignment's id.")),
+    responses(
+        (status = 200, description = "The assignment.", body = AssignmentView),
+        RightProblems, NotFoundProblem,
+    )
+)]
+#[get("/api/v1/role-assignments/{id}")]
+pub(super) async fn get_role_assignment(
+    _: Allowed<ReadAssignments>,
+    service: web::Data<Service>,
+    Path(id): Path<AssignmentId>,
+) -> Result<Json<AssignmentView>, Problem> {
+    Ok(Json(AssignmentView::from(&service.get_assignment(id).await?)))
+}
+
+/// Takes a role away: the very next decision knows.
+///
+/// The last administrator stays. For those with the right `role-assignments:write`.
+#[utoipa::path(
+    tag = "permissions",
+    params(("id" = String, Path, description = "The assignment's id.")),
+    responses(
+        (status = 204, description = "The assignment is gone."),
+        RightProblems, NotFoundProblem, ConflictProblem,
+    )
+)]
+#[delete("/api/v1/role-assignments/{id}")]
+pub(super) async fn delete_role_assignment(
+    allowed: Allowed<WriteAssignments>,
+    service: web::Data<Service>,
+    Path(id): Path<AssignmentId>,
+) -> Result<HttpResponse, Problem> {
+    service.remove_assignment(&allowed.user.caller, id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

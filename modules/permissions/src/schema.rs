@@ -1,0 +1,35 @@
+//! The tables of this module, as diesel sees them. The migrations are the truth; this repeats their columns.
+
+diesel::table! {
+    permissions_graph (id) {
+        id -> BigInt,
+        revision -> BigInt,
+    }
+}
+
+diesel::table! {
+    permissions_roles (name) {
+        name -> Text,
+        description -> Nullable<Text>,
+        permissions -> Jsonb,
+        inherits -> Jsonb,
+        revision -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    permissions_assignments (id) {
+        id -> Uuid,
+        subject_type -> Text,
+        subject_id -> Uuid,
+        role -> Text,
+        resource_type -> Nullable<Text>,
+        resource_id -> Nullable<Text>,
+        expires_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(permissions_graph, permissions_roles);

@@ -1,0 +1,43 @@
+//! Giving a role a new state.
+
+use crate::error::Error;
+use crate::model::{Role, RoleDraft};
+use crate::service::{Service, grant, record, roles};
+use crate::store;
+use contracts::Caller;
+use contracts::permissions::RoleUpdated;
+use platform::db::DbConn;
+use platform::http::IfMatch;
+use platform::outbox;
+
+impl Service {
+    /// Writes the role's new state, if it is still in one that the caller means.
+    ///
+    /// Whoever holds the role, or one that inherits it, has the new permissions at once. That is why the caller must
+    /// hold all of them, those he leaves as they are included.
+    pub(crate) async fn update_role(
+        &self,
+        caller: &Caller,
+        state: &IfMatch,
+        draft: RoleDraft,
+    ) -> Result<Role, Error> {
+        let now = self.clock.now();
+        let work = async |tx: &mut DbConn| {
+            store::graph::advance(tx).await?;
+            let graph = roles::read(tx).await?;
+            let before = graph.get(draft.name.as_str()).ok_or(Error::RoleNotFound)?;
+            roles::changeable(before)?;
+            state.check(before.revision)?;
+            let role = draft.into_role(Some(before), now);
+            graph.check(&role).map_err(Error::Graph)?;
+            grant::check(tx, caller, &graph, &graph.closure(&role), None, now).await?;
+            store::roles::update(tx, &role).await?;
+            let fact = RoleUpdated { role: role.name.to_string() };
+            outbox::publish(tx, now, caller, &fact).await?;
+            record::role(tx, now, caller, "permissions.role.updated", Some(before), Some(&role)).await?;
+            Ok(role)
+        };
+        let _changing = self.roles.changing();
+        self.db.transaction(work).await
+    }
+}

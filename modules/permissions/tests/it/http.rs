@@ -1,0 +1,7 @@
+//! The endpoints, as clients see them.
+
+mod access;
+mod assignments;
+mod evaluation;
+mod grants;
+mod roles;
