@@ -1,0 +1,28 @@
+//! What notifications hears: the events of auth that somebody should get a message about.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use contracts::auth::{RefreshReused, RegistrationRepeated, VerificationRequested};
+use contracts::{Error, Event, Fact};
+use platform::bus::Subscriber;
+
+use crate::Service;
+
+/// Queues the messages that accounts cause.
+pub(crate) struct AccountMails(pub(crate) Arc<Service>);
+
+#[async_trait]
+impl Subscriber for AccountMails {
+    fn name(&self) -> &'static str {
+        "notifications.account_mails"
+    }
+
+    fn hears(&self) -> &'static [&'static str] {
+        &[VerificationRequested::TYPE, RegistrationRepeated::TYPE, RefreshReused::TYPE]
+    }
+
+    async fn hear(&self, event: &Event) -> Result<(), Error> {
+        self.0.hear(self.name(), event).await
+    }
+}

@@ -1,0 +1,115 @@
+//! The HTTP interface: sending messages, looking what became of them, trying again.
+//!
+//! Who may call is in each handler's signature. The mailbox of development is beside, and mounted only there.
+
+mod mailbox;
+mod views;
+
+use actix_web::{get, post, web};
+use contracts::NotificationId;
+use platform::http::{
+    Allowed, BodyProblems, ConflictProblem, Cursors, IdempotentJson, Json, NotFoundProblem, Page, Path,
+    Problem, Query, RightProblems,
+};
+use platform::idempotency::Answer;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::Service;
+use views::{ListQuery, Notification, NotificationDetails, Queued, SendRequest};
+
+pub use mailbox::routes as dev_routes;
+
+platform::rights! {
+    pub(crate) SendNotifications = "notifications:send";
+    pub(crate) ReadNotifications = "notifications:read";
+}
+
+/// The routes of the public interface. They need a [`Service`], a gate and cursors as application data.
+pub fn routes(cfg: &mut ServiceConfig<'_>) {
+    cfg.service(send).service(list).service(get_one).service(retry);
+}
+
+/// Sends a message. Needs the right `notifications:send`.
+///
+/// Exactly one of `to.user_id` and `to.email` says who gets it. With an `Idempotency-Key`, asking again brings the
+/// same answer and no second message.
+#[utoipa::path(
+    tag = "notifications",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters.")),
+    request_body = SendRequest,
+    responses(
+        (status = 202, description = "Accepted; it leaves soon.", body = Queued, headers(
+            ("Location" = String, description = "Where its state is shown."),
+        )),
+        RightProblems, BodyProblems, ConflictProblem,
+    ),
+    security(("bearer" = [])),
+)]
+#[post("/api/v1/notifications")]
+async fn send(
+    caller: Allowed<SendNotifications>,
+    body: IdempotentJson<SendRequest>,
+    service: web::Data<Service>,
+) -> Result<Answer, Problem> {
+    let caller = caller.user.caller;
+    let (ask, key) = body.into_parts(&caller);
+    Ok(service.send_for_person(&caller, key.as_ref(), &ask.into()).await?)
+}
+
+/// Lists messages, newest first. Needs the right `notifications:read`.
+#[utoipa::path(
+    tag = "notifications",
+    params(ListQuery),
+    responses((status = 200, description = "One page.", body = Page<Notification>), RightProblems),
+    security(("bearer" = [])),
+)]
+#[get("/api/v1/notifications")]
+async fn list(
+    _caller: Allowed<ReadNotifications>,
+    query: Query<ListQuery>,
+    service: web::Data<Service>,
+    cursors: web::Data<Cursors>,
+) -> Result<Page<Notification>, Problem> {
+    let Query(query) = query;
+    let found = service.list_messages(query.filter(&cursors)?, query.rows()).await?;
+    Ok(query.page(&cursors, found)?)
+}
+
+/// Shows one message with every delivery and every try. Needs the right `notifications:read`.
+#[utoipa::path(
+    tag = "notifications",
+    params(("id" = NotificationId, Path, description = "The message.")),
+    responses(
+        (status = 200, description = "The message.", body = NotificationDetails),
+        RightProblems, NotFoundProblem,
+    ),
+    security(("bearer" = [])),
+)]
+#[get("/api/v1/notifications/{id}")]
+async fn get_one(
+    _caller: Allowed<ReadNotifications>,
+    id: Path<NotificationId>,
+    service: web::Data<Service>,
+) -> Result<Json<NotificationDetails>, Problem> {
+    Ok(Json(service.get_message(id.0).await?.into()))
+}
+
+/// Tries again what was given up. Needs the right `notifications:send`.
+#[utoipa::path(
+    tag = "notifications",
+    params(("id" = NotificationId, Path, description = "The message.")),
+    responses(
+        (status = 202, description = "Queued again.", body = Queued),
+        RightProblems, NotFoundProblem, ConflictProblem,
+    ),
+    security(("bearer" = [])),
+)]
+#[post("/api/v1/notifications/{id}/retry")]
+async fn retry(
+    caller: Allowed<SendNotifications>,
+    id: Path<NotificationId>,
+    service: web::Data<Service>,
+) -> Result<(Json<Queued>, actix_web::http::StatusCode), Problem> {
+    let id = service.retry_message(&caller.user.caller, id.0).await?;
+    Ok((Json(Queued { id }), actix_web::http::StatusCode::ACCEPTED))
+}

@@ -1,0 +1,275 @@
+//! Handing letters to a mail server (RFC 5321), over TLS whose certificate and host name are verified.
+//!
+//! Connections are kept in a small pool of our own: the one that comes with lettre takes a connection back when a send
+//! is dropped in the middle, and the next message would read the answers of the one before. Here a connection goes
+//! back only after a send that ended well.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use async_trait::async_trait;
+use contracts::EmailAddress;
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart};
+use lettre::transport::smtp::Error as SmtpError;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
+use lettre::transport::smtp::extension::{ClientId, Extension};
+use lettre::transport::smtp::response::{Code, Severity};
+use lettre::{Address, Message};
+
+use super::Channel;
+use crate::error::StartError;
+use crate::model::{Failure, Letter, words};
+use crate::settings::{Relay, Security, Smtp};
+
+/// The channel to the mail server that the settings name; none when they name none.
+pub(in crate::service) fn smtp_channel(
+    smtp: &Smtp,
+) -> Result<Option<std::sync::Arc<dyn Channel>>, StartError> {
+    if smtp.url.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(std::sync::Arc::new(SmtpChannel::new(smtp)?)))
+}
+
+struct SmtpChannel {
+    relay: Relay,
+    tls: TlsParameters,
+    from: Mailbox,
+    hello: ClientId,
+    connect_timeout: Duration,
+    idle_timeout: Duration,
+    idle_connections: usize,
+    idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
+}
+
+impl SmtpChannel {
+    fn new(smtp: &Smtp) -> Result<Self, StartError> {
+        let told = |sentence: &str| StartError(sentence.to_owned());
+        let relay = smtp.url.relay().map_err(told)?;
+        let (name, address) = smtp.sender().map_err(told)?;
+        let address = mail_address(&address)
+            .ok_or_else(|| told("smtp.from holds an address that mail can't be sent from."))?;
+        Ok(Self {
+            tls: tls(smtp, &relay)?,
+            relay,
+            from: Mailbox::new(name, address),
+            hello: ClientId::default(),
+            connect_timeout: Duration::from_millis(smtp.connect_timeout_ms),
+            idle_timeout: Duration::from_millis(smtp.idle_timeout_ms),
+            idle_connections: smtp.idle_connections,
+            idle: Mutex::default(),
+        })
+    }
+
+    /// An idle connection that still answers, or a new one.
+    async fn connection(&self) -> Result<AsyncSmtpConnection, Failure> {
+        while let Some(mut connection) = self.take_idle() {
+            if let Ok(true) = tokio::time::timeout(self.connect_timeout, connection.test_connected()).await {
+                return Ok(connection);
+            }
+        }
+        // Whatever goes wrong before the message is named says nothing about the message: it is never permanent.
+        self.connect().await.map_err(|error| Failure::Temporary(trouble(&error)))
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpError> {
+        let server = (self.relay.host.as_str(), self.relay.port);
+        let implicit = (self.relay.security == Security::Implicit).then(|| self.tls.clone());
+        let timeout = Some(self.connect_timeout);
+        let mut connection =
+            AsyncSmtpConnection::connect_tokio1(server, timeout, &self.hello, implicit, None).await?;
+        if self.relay.security == Security::StartTls {
+            connection.starttls(self.tls.clone(), &self.hello).await?;
+        }
+        if let Some((user, password)) = &self.relay.credentials {
+            let credentials = Credentials::new(user.clone(), password.clone());
+            connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await?;
+        }
+        Ok(connection)
+    }
+
+    fn take_idle(&self) -> Option<AsyncSmtpConnection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|(_, since)| since.elapsed() < self.idle_timeout);
+        idle.pop().map(|(connection, _)| connection)
+    }
+
+    fn keep(&self, connection: AsyncSmtpConnection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < self.idle_connections {
+            idle.push((connection, Instant::now()));
+        }
+    }
+
+    fn message(&self, letter: &Letter) -> Result<Message, Failure> {
+        let unfit = || Failure::Permanent("It can't be written as a mail.".to_owned());
+        let to = mail_address(&letter.to).ok_or_else(unfit)?;
+        let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
+        Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to))
+            .subject(words::line(&letter.subject))
+            .message_id(Some(format!("<{}>", letter.message_id)))
+            .date(SystemTime::UNIX_EPOCH + Duration::from_micros(letter.date.micros().unsigned_abs()))
+            // RFC 3834 section 5: so that no out-of-office answer comes back.
+            .raw_header(HeaderValue::new(automatic, "auto-generated".to_owned()))
+            .multipart(MultiPart::alternative_plain_html(letter.text.clone(), letter.html.clone()))
+            .map_err(|_| unfit())
+    }
+}
+
+#[async_trait]
+impl Channel for SmtpChannel {
+    async fn send(&self, letter: &Letter) -> Result<(), Failure> {
+        let message = self.message(letter)?;
+        let mut connection = self.connection().await?;
+        let envelope = message.envelope();
+        let supported = connection.server_info().supports_feature(Extension::SmtpUtfEight);
+        if !letter.to.as_str().is_ascii() && !supported {
+            return Err(Failure::Permanent("The mail server takes no addresses beyond ASCII.".to_owned()));
+        }
+        // From here on the connection is dropped, and so closed, unless the send ends well.
+        let reply = connection.send(envelope, &message.formatted()).await.map_err(|error| refused(&error))?;
+        if reply.code().severity != Severity::PositiveCompletion {
+            return Err(Failure::Temporary("The mail server answered out of turn.".to_owned()));
+        }
+        self.keep(connection);
+        Ok(())
+    }
+}
+
+fn mail_address(address: &EmailAddress) -> Option<Address> {
+    address.as_str().parse().ok()
+}
+
+fn tls(smtp: &Smtp, relay: &Relay) -> Result<TlsParameters, StartError> {
+    let mut builder =
+        TlsParameters::builder(relay.host.clone()).certificate_store(CertificateStore::WebpkiRoots);
+    let path = &smtp.ca_file;
+    if !path.as_os_str().is_empty() {
+        let unreadable = |why: &dyn std::fmt::Display| {
+            StartError(format!("smtp.ca_file: the certificates in {} can't be read: {why}.", path.display()))
+        };
+        let pem = std::fs::read(path).map_err(|error| unreadable(&error))?;
+        builder =
+            builder.add_root_certificate(Certificate::from_pem(&pem).map_err(|error| unreadable(&error))?);
+    }
+    builder.build().map_err(|error| StartError(format!("TLS to the mail server can't be set up: {error}.")))
+}
+
+/// Why no connection came about. A server's own words are left out: they may name the user.
+fn trouble(error: &SmtpError) -> String {
+    match error.status() {
+        Some(code) => format!("The mail server refused the connection or the login: {code}."),
+        None => {
+            let why: String = words::line(&causes(error)).chars().take(300).collect();
+            format!("No connection to the mail server: {why}.")
+        }
+    }
+}
+
+fn causes(error: &SmtpError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error).and_then(std::error::Error::source);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// What the server said about the message, by its codes alone: its words often repeat the address.
+fn refused(error: &SmtpError) -> Failure {
+    let Some(code) = error.status() else {
+        return Failure::Temporary("The connection to the mail server broke while it was sent.".to_owned());
+    };
+    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    let enhanced = enhanced(&source).map(|code| format!(" {code}")).unwrap_or_default();
+    if error.is_permanent() && !about_login(code) {
+        Failure::Permanent(format!("The mail server refused it: {code}{enhanced}."))
+    } else {
+        Failure::Temporary(format!("The mail server put it off: {code}{enhanced}."))
+    }
+}
+
+/// 530 to 538: the server wants another login or TLS (RFC 4954 section 6), which is ours to set right and says nothing
+/// about the message.
+fn about_login(code: Code) -> bool {
+    let text = code.to_string();
+    text.starts_with("53")
+}
+
+/// The enhanced status code (RFC 3463), such as `5.1.1`, at the beginning of a reply.
+fn enhanced(reply: &str) -> Option<&str> {
+    let code = reply.split_whitespace().next()?;
+    let parts: Vec<&str> = code.split('.').collect();
+    let number =
+        |part: &&str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    (parts.len() == 3 && parts.iter().all(number)).then_some(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::Time;
+
+    use super::*;
+
+    fn channel() -> SmtpChannel {
+        let smtp = Smtp {
+            url: "smtps://mx.example".into(),
+            from: "Döör & Co <mail@example.org>".to_owned(),
+            ..Smtp::default()
+        };
+        SmtpChannel::new(&smtp).unwrap()
+    }
+
+    fn letter() -> Letter {
+        Letter {
+            to: EmailAddress::parse("mia@example.org").unwrap(),
+            message_id: "1@host.example".to_owned(),
+            date: Time::from_seconds(1_767_225_600),
+            subject: "Grüße".to_owned(),
+            text: "Text ü\n".to_owned(),
+            html: "<p>ü</p>".to_owned(),
+            links: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_mail_has_the_headers_it_needs_and_only_ascii() {
+        let bytes = channel().message(&letter()).unwrap().formatted();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.is_ascii());
+        for line in [
+            "Message-ID: <1@host.example>\r\n",
+            "To: mia@example.org\r\n",
+            "Date: Thu, 01 Jan 2026 00:00:00 +0000\r\n",
+            "Auto-Submitted: auto-generated\r\n",
+            "multipart/alternative",
+        ] {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn no_subject_makes_a_second_header() {
+        for evil in ["a\r\nBcc: x@evil.example", "a\nBcc: x@evil.example", "a\rBcc: x", "a\0b", "ü\r\nBcc: x"]
+        {
+            let letter = Letter { subject: evil.to_owned(), ..letter() };
+            let text = String::from_utf8(channel().message(&letter).unwrap().formatted()).unwrap();
+            let head = text.split("\r\n\r\n").next().unwrap();
+            assert!(!head.to_lowercase().contains("\nbcc:") && !head.contains('\0'), "{evil:?}: {head}");
+            assert_eq!(head.matches("Subject: ").count(), 1);
+        }
+    }
+
+    #[test]
+    fn only_codes_of_a_reply_are_kept() {
+        assert_eq!(enhanced("5.1.1 <mia@example.org> unknown"), Some("5.1.1"));
+        assert_eq!(enhanced("mia@example.org unknown"), None);
+        assert_eq!(enhanced("5.1.mia"), None);
+        assert_eq!(enhanced(""), None);
+    }
+}

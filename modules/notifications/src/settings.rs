@@ -1,0 +1,343 @@
+//! The settings of notifications: how messages are written and delivered, and the mail server they leave by.
+//!
+//! Two structs, because the mail server has a section of its own, `[smtp]`, beside `[notifications]`. Reading files
+//! and the environment is the application's.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use contracts::EmailAddress;
+use serde::Deserialize;
+use url::Url;
+
+use crate::model::locale;
+
+/// How messages are written and delivered: section `notifications`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The name that messages speak in, at most 60 characters.
+    pub product_name: String,
+    /// The language for people who have chosen none that there are words for (BCP 47): `en` or `de`.
+    pub default_locale: String,
+    /// How many messages one process sends at the same time, 1 to 256.
+    pub concurrency: usize,
+    /// How long one try may take, in milliseconds: asking for the address, the link and sending together.
+    pub send_timeout_ms: u64,
+    /// How often to look for messages without being woken, in milliseconds: finds those whose next try has come, and
+    /// those of processes that died.
+    pub poll_interval_ms: u64,
+    /// How often a message is tried before it is parked, at least 1.
+    pub max_attempts: u32,
+    /// The longest wait after the first failure, in milliseconds.
+    pub retry_base_ms: u64,
+    /// How much longer each next wait may be, at least 1.
+    pub retry_factor: f64,
+    /// The longest wait of all, in milliseconds.
+    pub retry_max_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            product_name: "Doorward".to_owned(),
+            default_locale: "en".to_owned(),
+            concurrency: 8,
+            send_timeout_ms: 60_000,
+            poll_interval_ms: 2_000,
+            max_attempts: 12,
+            retry_base_ms: 30_000,
+            retry_factor: 2.0,
+            retry_max_ms: 3_600_000,
+        }
+    }
+}
+
+impl Settings {
+    /// What is wrong with them, a sentence each; nothing when they are fit for use.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut check = |good: bool, sentence: &str| {
+            if !good {
+                problems.push(sentence.to_owned());
+            }
+        };
+        let name = self.product_name.trim();
+        check(
+            !name.is_empty() && name.chars().count() <= 60,
+            "notifications.product_name must have 1 to 60 characters.",
+        );
+        check(locale::is_known(&self.default_locale), "notifications.default_locale must be `en` or `de`.");
+        check((1..=256).contains(&self.concurrency), "notifications.concurrency must be from 1 to 256.");
+        check(self.send_timeout_ms > 0, "notifications.send_timeout_ms must be more than 0.");
+        check(self.poll_interval_ms > 0, "notifications.poll_interval_ms must be more than 0.");
+        check(self.max_attempts > 0, "notifications.max_attempts must be at least 1.");
+        check(
+            self.retry_factor.is_finite() && self.retry_factor >= 1.0,
+            "notifications.retry_factor must be at least 1.",
+        );
+        problems
+    }
+
+    pub(crate) fn send_timeout(&self) -> Duration {
+        Duration::from_millis(self.send_timeout_ms)
+    }
+
+    /// How long a claimed message stays with a worker: the try itself, and half a minute to write down how it went.
+    pub(crate) fn lease(&self) -> Duration {
+        self.send_timeout() + Duration::from_secs(30)
+    }
+}
+
+/// The mail server: section `smtp`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Smtp {
+    /// `smtps://USER:PASSWORD@HOST` (TLS from the start), `smtp://USER:PASSWORD@HOST` (STARTTLS, required) or
+    /// `smtp+insecure://HOST` (no TLS and no password: for a relay on the same machine). Empty: no mail server.
+    pub url: SmtpUrl,
+    /// The sender, as `mail@example.org` or `Name <mail@example.org>`.
+    pub from: String,
+    /// A file with PEM certificates of authorities to trust beside the public ones. Empty: none.
+    pub ca_file: PathBuf,
+    /// How many idle connections are kept open, 0 to 64.
+    pub idle_connections: usize,
+    /// How long an idle connection is kept, in milliseconds.
+    pub idle_timeout_ms: u64,
+    /// How long making a connection may take, in milliseconds.
+    pub connect_timeout_ms: u64,
+}
+
+impl Default for Smtp {
+    fn default() -> Self {
+        Self {
+            url: SmtpUrl::default(),
+            from: String::new(),
+            ca_file: PathBuf::new(),
+            idle_connections: 4,
+            idle_timeout_ms: 30_000,
+            connect_timeout_ms: 10_000,
+        }
+    }
+}
+
+impl Smtp {
+    /// What is wrong with it, a sentence each. Outside development there must be a mail server.
+    #[must_use]
+    pub fn problems(&self, development: bool) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.url.is_empty() {
+            if !development {
+                problems.push(
+                    "smtp.url is not set, so no mail could leave: set it to `smtps://USER:PASSWORD@HOST`, or use the \
+                     development profile, which keeps messages in a mailbox page."
+                        .to_owned(),
+                );
+            }
+            return problems;
+        }
+        problems.extend(self.url.relay().err().map(str::to_owned));
+        problems.extend(self.sender().err().map(str::to_owned));
+        if self.idle_connections > 64 {
+            problems.push("smtp.idle_connections must be from 0 to 64.".to_owned());
+        }
+        if self.connect_timeout_ms == 0 {
+            problems.push("smtp.connect_timeout_ms must be more than 0.".to_owned());
+        }
+        problems
+    }
+
+    /// The sender's name, when it has one, and address.
+    pub(crate) fn sender(&self) -> Result<(Option<String>, EmailAddress), &'static str> {
+        const WRONG: &str =
+            "smtp.from must be the sender of all mail, as `mail@example.org` or `Name <mail@example.org>`.";
+        let from = self.from.trim();
+        let (name, address) = match from.strip_suffix('>').and_then(|from| from.split_once('<')) {
+            Some((name, address)) => (name.trim(), address),
+            None => ("", from),
+        };
+        let address = EmailAddress::parse(address).map_err(|_| WRONG)?;
+        if name.chars().any(|c| c.is_control() || "<>\"@".contains(c)) {
+            return Err(WRONG);
+        }
+        Ok(((!name.is_empty()).then(|| name.to_owned()), address))
+    }
+}
+
+/// Where the mail server is. It may hold a password, so it prints only its scheme.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct SmtpUrl(String);
+
+/// A mail server and how to talk to it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Relay {
+    pub(crate) security: Security,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) credentials: Option<(String, String)>,
+}
+
+/// How the connection to a mail server is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Security {
+    /// TLS from the first byte (RFC 8314 section 3.3).
+    Implicit,
+    /// TLS after STARTTLS (RFC 3207); without it nothing is sent.
+    StartTls,
+    /// None.
+    Insecure,
+}
+
+impl SmtpUrl {
+    /// Whether there is no mail server.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn relay(&self) -> Result<Relay, &'static str> {
+        const WRONG: &str = "smtp.url must be `smtps://USER:PASSWORD@HOST:PORT`, `smtp://…` (STARTTLS) or \
+                             `smtp+insecure://HOST:PORT`, and nothing may follow the port.";
+        let url = Url::parse(&self.0).map_err(|_| WRONG)?;
+        let (security, port) = match url.scheme() {
+            "smtps" => (Security::Implicit, 465),
+            "smtp" => (Security::StartTls, 587),
+            "smtp+insecure" => (Security::Insecure, 25),
+            _ => return Err(WRONG),
+        };
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(WRONG)?;
+        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+            return Err(WRONG);
+        }
+        let credentials = match (decoded(url.username()), url.password().map(decoded)) {
+            (user, None) if user.is_empty() => None,
+            (user, Some(password)) if !user.is_empty() => Some((user, password)),
+            _ => return Err("smtp.url must hold a user and a password, or neither."),
+        };
+        if security == Security::Insecure && credentials.is_some() {
+            return Err(
+                "smtp.url must not hold a password when it says `smtp+insecure`: it would cross the network \
+                        readable. Use `smtps://` or `smtp://`.",
+            );
+        }
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Ok(Relay { security, host, port: url.port().unwrap_or(port), credentials })
+    }
+}
+
+/// The form decoder is the percent decoder that is at hand; a plus, which it would read as a space, is kept from it.
+fn decoded(part: &str) -> String {
+    let part = part.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
+    url::form_urlencoded::parse(part.as_bytes()).map(|(text, _)| text.into_owned()).next().unwrap_or_default()
+}
+
+impl From<&str> for SmtpUrl {
+    fn from(url: &str) -> Self {
+        Self(url.to_owned())
+    }
+}
+
+impl fmt::Display for SmtpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.split_once("://") {
+            Some((scheme, _)) => write!(f, "{scheme}://***"),
+            None if self.0.is_empty() => Ok(()),
+            None => f.write_str("***"),
+        }
+    }
+}
+
+impl fmt::Debug for SmtpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relay(url: &str) -> Result<Relay, &'static str> {
+        SmtpUrl::from(url).relay()
+    }
+
+    #[test]
+    fn the_scheme_says_how_the_connection_is_protected() {
+        let of = |url| relay(url).map(|relay| (relay.security, relay.host, relay.port));
+        assert_eq!(of("smtps://u:p@mx.example"), Ok((Security::Implicit, "mx.example".to_owned(), 465)));
+        assert_eq!(of("smtp://u:p@mx.example"), Ok((Security::StartTls, "mx.example".to_owned(), 587)));
+        assert_eq!(
+            of("smtp+insecure://127.0.0.1:2525"),
+            Ok((Security::Insecure, "127.0.0.1".to_owned(), 2525))
+        );
+        assert_eq!(of("smtps://[::1]:2465/"), Ok((Security::Implicit, "::1".to_owned(), 2465)));
+        let spelled =
+            relay("smtps://mail%40example.org:a+b%2F%26=%20c@mx.example").unwrap_or_else(|_| unreachable!());
+        assert_eq!(spelled.credentials, Some(("mail@example.org".to_owned(), "a+b/&= c".to_owned())));
+    }
+
+    #[test]
+    fn what_would_be_unsafe_or_misread_is_refused() {
+        let bad = [
+            "mx.example",
+            "http://mx.example",
+            "smtps://",
+            "smtps://mx.example/path",
+            "smtps://mx.example?tls=none",
+            "smtps://mx.example#x",
+            "smtps://u@mx.example",
+            "smtps://:p@mx.example",
+            "smtp+insecure://u:p@mx.example",
+        ];
+        for url in bad {
+            assert!(relay(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_printed() {
+        let smtp = Smtp { url: "smtps://user:hunter2@mx.example".into(), ..Smtp::default() };
+        let text = format!("{smtp:?} {}", smtp.url);
+        assert!(
+            !text.contains("hunter2") && !text.contains("user") && !text.contains("mx.example"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn only_development_may_go_without_a_mail_server() {
+        let none = Smtp::default();
+        assert!(none.problems(true).is_empty());
+        assert!(none.problems(false).first().is_some_and(|told| told.contains("smtp.url is not set")));
+        let unsigned = Smtp { url: "smtps://mx.example".into(), ..Smtp::default() };
+        assert!(unsigned.problems(true).first().is_some_and(|told| told.contains("smtp.from")));
+        let whole = Smtp { from: "Doorward <mail@example.org>".to_owned(), ..unsigned };
+        assert!(whole.problems(false).is_empty(), "{:?}", whole.problems(false));
+    }
+
+    #[test]
+    fn a_sender_is_a_name_and_an_address() {
+        let sender = |from: &str| Smtp { from: from.to_owned(), ..Smtp::default() }.sender();
+        assert_eq!(sender("a@b.org").map(|(name, _)| name), Ok(None));
+        assert_eq!(sender("Ä & Co <a@b.org>").map(|(name, _)| name), Ok(Some("Ä & Co".to_owned())));
+        for wrong in ["", "a", "Name <a>", "a@b.org, c@d.org", "x\r\ny <a@b.org>", "<a@b.org"] {
+            assert!(sender(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_fit_for_use() {
+        assert_eq!(Settings::default().problems(), Vec::<String>::new());
+        let wrong = Settings {
+            concurrency: 0,
+            max_attempts: 0,
+            retry_factor: f64::NAN,
+            default_locale: "fr".to_owned(),
+            ..Settings::default()
+        };
+        assert_eq!(wrong.problems().len(), 4);
+    }
+}

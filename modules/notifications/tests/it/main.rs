@@ -1,0 +1,22 @@
+//! What notifications does, seen from outside: over HTTP, through its contract, and at the other end of the wire.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod contract;
+mod delivery;
+mod http;
+mod mailbox;
+mod smtp;
+mod store;
+mod world;
+
+use platform::db::Migrations;
+
+fn migrations() -> Vec<Migrations> {
+    vec![platform::MIGRATIONS, notifications::MIGRATIONS]
+}
