@@ -9,9 +9,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub fn routes(cfg: &mut ServiceConfig<'_>) {
     cfg.service(profile::get_me)
         .service(profile::patch_me)
-        .service(preferences::list)
-        .service(preferences::get)
-        .service(preferences::put)
-        .service(preferences::patch)
-        .service(preferences::delete);
+        .service(preferences::list_preferences)
+        .service(preferences::get_preference)
+        .service(preferences::put_preference)
+        .service(preferences::patch_preference)
+        .service(preferences::delete_preference);
 }

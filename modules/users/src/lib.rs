@@ -19,4 +19,5 @@ pub use service::Service;
 pub use settings::Settings;
 
 /// The migrations of this module's tables.
-pub const MIGRATIONS: platform::db::Migrations = platform::migrations!("users", ["2026-11-22-000301_profiles"]);
+pub const MIGRATIONS: platform::db::Migrations =
+    platform::migrations!("users", ["2026-11-22-000301_profiles"]);

@@ -5,7 +5,7 @@ mod change;
 mod preference;
 mod text;
 
-pub(crate) use change::{Change, ProfilePatch};
+pub(crate) use change::Change;
 pub(crate) use preference::{MAX_BYTES, Namespace, Preference, merge};
 
 use contracts::{Time, UserId};

@@ -3,8 +3,8 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, Responder, delete, get, patch, put, web};
 use platform::http::{
-    BodyProblems, ConflictProblem, ETag, IfMatch, Json, MergePatch, NotFoundProblem, Path, Problem, StaleProblem,
-    User, UserProblems,
+    BodyProblems, ConflictProblem, ETag, IfMatch, Json, MergePatch, NotFoundProblem, Path, Problem,
+    StaleProblem, User, UserProblems,
 };
 
 use crate::Service;
@@ -14,17 +14,24 @@ fn answer(status: StatusCode, preference: Preference) -> HttpResponse {
     HttpResponse::build(status).insert_header(ETag::revision(preference.revision)).json(preference.value)
 }
 
-/// Tells all of one's own preferences, by namespace. For anybody who is logged in.
+/// Tells all of one's own preferences, by namespace.
+///
+/// For anybody who is logged in.
 #[utoipa::path(
     tag = "users",
     responses((status = 200, description = "An object for each namespace.", body = Object), UserProblems)
 )]
 #[get("/api/v1/users/me/preferences")]
-pub(super) async fn list(user: User, service: web::Data<Service>) -> Result<impl Responder, Problem> {
+pub(super) async fn list_preferences(
+    user: User,
+    service: web::Data<Service>,
+) -> Result<impl Responder, Problem> {
     Ok(Json::<_>(service.list_preferences(user.id).await?))
 }
 
-/// Tells one's own preferences of a namespace. For anybody who is logged in.
+/// Tells one's own preferences of a namespace.
+///
+/// For anybody who is logged in.
 #[utoipa::path(
     tag = "users",
     params(("namespace" = String, Path, description = "A word such as `editor`.", pattern = "^[a-z][a-z0-9_.-]{0,62}$")),
@@ -35,7 +42,7 @@ pub(super) async fn list(user: User, service: web::Data<Service>) -> Result<impl
     )
 )]
 #[get("/api/v1/users/me/preferences/{namespace}")]
-pub(super) async fn get(
+pub(super) async fn get_preference(
     user: User,
     service: web::Data<Service>,
     Path(namespace): Path<Namespace>,
@@ -43,7 +50,9 @@ pub(super) async fn get(
     Ok(answer(StatusCode::OK, service.get_preference(user.id, &namespace).await?))
 }
 
-/// Replaces one's own preferences of a namespace: a JSON object of at most 16 KiB. For anybody who is logged in.
+/// Replaces one's own preferences of a namespace: a JSON object of at most 16 KiB.
+///
+/// For anybody who is logged in.
 #[utoipa::path(
     tag = "users",
     params(
@@ -60,7 +69,7 @@ pub(super) async fn get(
     )
 )]
 #[put("/api/v1/users/me/preferences/{namespace}")]
-pub(super) async fn put(
+pub(super) async fn put_preference(
     user: User,
     if_match: IfMatch,
     service: web::Data<Service>,
@@ -72,7 +81,9 @@ pub(super) async fn put(
     Ok(answer(status.unwrap_or(StatusCode::OK), written.preference))
 }
 
-/// Changes one's own preferences of a namespace by a merge patch (RFC 7396). For anybody who is logged in.
+/// Changes one's own preferences of a namespace by a merge patch (RFC 7396).
+///
+/// For anybody who is logged in.
 #[utoipa::path(
     tag = "users",
     params(
@@ -87,7 +98,7 @@ pub(super) async fn put(
     )
 )]
 #[patch("/api/v1/users/me/preferences/{namespace}")]
-pub(super) async fn patch(
+pub(super) async fn patch_preference(
     user: User,
     if_match: IfMatch,
     service: web::Data<Service>,
@@ -98,7 +109,9 @@ pub(super) async fn patch(
     Ok(answer(StatusCode::OK, written.preference))
 }
 
-/// Removes one's own preferences of a namespace. For anybody who is logged in.
+/// Removes one's own preferences of a namespace.
+///
+/// For anybody who is logged in.
 #[utoipa::path(
     tag = "users",
     params(
@@ -111,7 +124,7 @@ pub(super) async fn patch(
     )
 )]
 #[delete("/api/v1/users/me/preferences/{namespace}")]
-pub(super) async fn delete(
+pub(super) async fn delete_preference(
     user: User,
     if_match: IfMatch,
     service: web::Data<Service>,

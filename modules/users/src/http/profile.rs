@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::Service;
-use crate::model::{Object, ProfilePatch};
+use crate::model::Object;
 use crate::service::Me;
 
 /// Somebody, as he sees himself.
@@ -66,11 +66,44 @@ impl From<Me> for MeView {
     }
 }
 
+/// A patch of a profile: only here for the document. It is read as any object, so that everything that is wrong with
+/// it can be told at once.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only a schema")]
+struct ProfilePatch {
+    /// How the person is called: 1 to 200 characters in one line.
+    #[schema(min_length = 1, max_length = 200)]
+    display_name: Option<String>,
+    /// 1 to 200 characters in one line.
+    #[schema(min_length = 1, max_length = 200)]
+    given_name: Option<String>,
+    /// 1 to 200 characters in one line.
+    #[schema(min_length = 1, max_length = 200)]
+    family_name: Option<String>,
+    /// A telephone number as in E.164.
+    #[schema(example = "+436601234567")]
+    phone: Option<String>,
+    /// A language tag (BCP 47).
+    #[schema(max_length = 35, example = "de-AT")]
+    locale: Option<String>,
+    /// A name of the IANA time zone database.
+    #[schema(example = "Europe/Vienna")]
+    time_zone: Option<String>,
+    /// Where a picture is: https.
+    #[schema(format = "uri", max_length = 2048)]
+    avatar_url: Option<String>,
+    /// Free attributes, patched in the same way; at most 16 KiB and 8 levels all together.
+    #[schema(value_type = Option<Object>)]
+    attributes: Option<Object>,
+}
+
 fn answer(me: Me) -> HttpResponse {
     HttpResponse::Ok().insert_header(ETag::revision(me.revision())).json(MeView::from(me))
 }
 
-/// Tells who one is. For anybody who is logged in.
+/// Tells who one is.
+///
+/// For anybody who is logged in.
 #[utoipa::path(
     tag = "users",
     responses(
@@ -84,8 +117,9 @@ pub(super) async fn get_me(user: User, service: web::Data<Service>) -> Result<Ht
     Ok(answer(service.read_profile(&user.caller, user.id).await?))
 }
 
-/// Changes one's own profile by a merge patch (RFC 7396): what is absent stays, null takes away. For anybody who is
-/// logged in.
+/// Changes one's own profile by a merge patch (RFC 7396): what is absent stays, null takes away.
+///
+/// For anybody who is logged in.
 #[utoipa::path(
     tag = "users",
     params(("If-Match" = Option<String>, Header, description = "The state that the change is meant for.")),
@@ -101,7 +135,7 @@ pub(super) async fn patch_me(
     user: User,
     if_match: IfMatch,
     service: web::Data<Service>,
-    MergePatch(patch): MergePatch<ProfilePatch>,
+    MergePatch(patch): MergePatch<Object>,
 ) -> Result<HttpResponse, Problem> {
     Ok(answer(service.update_profile(&user.caller, user.id, &patch, &if_match).await?))
 }

@@ -2,7 +2,6 @@
 //! told at once.
 
 use contracts::{Fields, Result};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::text::{self, Broken};
@@ -14,43 +13,8 @@ const ATTRIBUTE_BYTES: usize = 16 * 1024;
 /// How deep attributes may be nested.
 const ATTRIBUTE_DEPTH: usize = 8;
 
-/// A merge patch as it came: nothing is checked but its shape.
-#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct ProfilePatch {
-    /// How the person is called: 1 to 200 characters in one line.
-    #[serde(deserialize_with = "platform::http::present")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
-    pub(crate) display_name: Option<Option<String>>,
-    /// 1 to 200 characters in one line.
-    #[serde(deserialize_with = "platform::http::present")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
-    pub(crate) given_name: Option<Option<String>>,
-    /// 1 to 200 characters in one line.
-    #[serde(deserialize_with = "platform::http::present")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
-    pub(crate) family_name: Option<Option<String>>,
-    /// A telephone number as in E.164.
-    #[serde(deserialize_with = "platform::http::present")]
-    #[schema(value_type = Option<String>, example = "+436601234567")]
-    pub(crate) phone: Option<Option<String>>,
-    /// A language tag (BCP 47).
-    #[serde(deserialize_with = "platform::http::present")]
-    #[schema(value_type = Option<String>, max_length = 35, example = "de-AT")]
-    pub(crate) locale: Option<Option<String>>,
-    /// A name of the IANA time zone database.
-    #[serde(deserialize_with = "platform::http::present")]
-    #[schema(value_type = Option<String>, example = "Europe/Vienna")]
-    pub(crate) time_zone: Option<Option<String>>,
-    /// Where a picture is: https.
-    #[serde(deserialize_with = "platform::http::present")]
-    #[schema(value_type = Option<String>, format = "uri", max_length = 2048)]
-    pub(crate) avatar_url: Option<Option<String>>,
-    /// Free attributes, patched in the same way; at most 16 KiB and 8 levels all together.
-    #[serde(deserialize_with = "platform::http::present")]
-    #[schema(value_type = Option<Object>)]
-    pub(crate) attributes: Option<Option<Object>>,
-}
+/// What the answer shows and a patch can't change: it belongs to auth, or to nobody.
+const NOT_OWN: [&str; 6] = ["id", "email", "email_verified", "state", "created_at", "updated_at"];
 
 /// What became of a patch.
 #[derive(Debug)]
@@ -61,52 +25,86 @@ pub(crate) struct Change {
     pub(crate) changed: Vec<&'static str>,
 }
 
-impl ProfilePatch {
+impl Change {
     /// The profile with this patch applied.
     ///
     /// # Errors
-    /// Every broken rule, by field.
-    pub(crate) fn apply(self, before: &Profile) -> Result<Change> {
+    /// Every broken rule, by field: those of the values, fields of the wrong type, and fields that are not there or
+    /// not the person's own to change.
+    pub(crate) fn patch(before: &Profile, patch: &Object) -> Result<Self> {
         let mut fields = Fields::default();
         let mut profile = before.clone();
-        set(&mut fields, "/display_name", self.display_name, text::name, &mut profile.display_name);
-        set(&mut fields, "/given_name", self.given_name, text::name, &mut profile.given_name);
-        set(&mut fields, "/family_name", self.family_name, text::name, &mut profile.family_name);
-        set(&mut fields, "/phone", self.phone, text::phone, &mut profile.phone);
-        set(&mut fields, "/locale", self.locale, text::locale, &mut profile.locale);
-        set(&mut fields, "/time_zone", self.time_zone, text::time_zone, &mut profile.time_zone);
-        set(&mut fields, "/avatar_url", self.avatar_url, text::avatar_url, &mut profile.avatar_url);
-        set_attributes(&mut fields, self.attributes, &mut profile.attributes);
+        for (name, value) in patch {
+            let pointer = &format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+            match (text_of(&mut profile, name), name.as_str()) {
+                (Some((target, parse)), _) => set(&mut fields, pointer, value, parse, target),
+                (None, "attributes") => set_attributes(&mut fields, value, &mut profile.attributes),
+                (None, name) if NOT_OWN.contains(&name) => {
+                    fields.broken(pointer, "read_only", "This can't be changed here.");
+                }
+                (None, _) => fields.broken(pointer, "unknown_field", "There is no such field."),
+            }
+        }
         fields.finish()?;
-        let changed = differences(before, &profile);
-        Ok(Change { profile, changed })
+        Ok(Self::between(before, profile))
     }
+
+    /// The profile with these texts where it says nothing yet. What breaks a rule is left out.
+    pub(crate) fn fill(before: &Profile, said: [(&str, Option<String>); 2]) -> Self {
+        let mut profile = before.clone();
+        for (name, text) in said {
+            if let Some((target @ None, parse)) = text_of(&mut profile, name) {
+                *target = text.and_then(|text| parse(&text).ok());
+            }
+        }
+        Self::between(before, profile)
+    }
+
+    fn between(before: &Profile, profile: Profile) -> Self {
+        let changed = differences(before, &profile);
+        Self { profile, changed }
+    }
+}
+
+/// A field that holds text, with the rule of that text.
+type Text<'p> = (&'p mut Option<String>, fn(&str) -> std::result::Result<String, Broken>);
+
+fn text_of<'p>(profile: &'p mut Profile, name: &str) -> Option<Text<'p>> {
+    Some(match name {
+        "display_name" => (&mut profile.display_name, text::name),
+        "given_name" => (&mut profile.given_name, text::name),
+        "family_name" => (&mut profile.family_name, text::name),
+        "phone" => (&mut profile.phone, text::phone),
+        "locale" => (&mut profile.locale, text::locale),
+        "time_zone" => (&mut profile.time_zone, text::time_zone),
+        "avatar_url" => (&mut profile.avatar_url, text::avatar_url),
+        _ => return None,
+    })
 }
 
 fn set(
     fields: &mut Fields,
     pointer: &str,
-    patch: Option<Option<String>>,
-    parse: impl Fn(&str) -> std::result::Result<String, Broken>,
+    value: &Value,
+    parse: fn(&str) -> std::result::Result<String, Broken>,
     target: &mut Option<String>,
 ) {
-    match patch {
-        None => {}
-        Some(None) => *target = None,
-        Some(Some(text)) => {
-            if let Some(value) = fields.take(pointer, parse(&text)) {
+    match value {
+        Value::Null => *target = None,
+        Value::String(text) => {
+            if let Some(value) = fields.take(pointer, parse(text)) {
                 *target = Some(value);
             }
         }
+        _ => fields.broken(pointer, "wrong_type", "Must be a string or null."),
     }
 }
 
-fn set_attributes(fields: &mut Fields, patch: Option<Option<Object>>, target: &mut Object) {
-    match patch {
-        None => {}
-        Some(None) => target.clear(),
-        Some(Some(patch)) => {
-            merge(target, patch);
+fn set_attributes(fields: &mut Fields, value: &Value, target: &mut Object) {
+    match value {
+        Value::Null => target.clear(),
+        Value::Object(patch) => {
+            merge(target, patch.clone());
             let (depth, bytes) = extent(&Value::Object(target.clone()));
             if depth > ATTRIBUTE_DEPTH {
                 fields.broken("/attributes", "too_deep", "Attributes are nested at most 8 levels deep.");
@@ -115,6 +113,7 @@ fn set_attributes(fields: &mut Fields, patch: Option<Option<Object>>, target: &m
                 fields.broken("/attributes", "too_large", "Attributes have at most 16 KiB all together.");
             }
         }
+        _ => fields.broken("/attributes", "wrong_type", "Must be an object or null."),
     }
 }
 
@@ -141,34 +140,61 @@ mod tests {
 
     use super::*;
 
-    fn patched(patch: Value) -> Result<Change> {
+    fn patched(patch: &Value) -> Result<Change> {
         let mut before = Profile::empty(UserId::new(), Time::from_micros(0));
         before.given_name = Some("Mia".to_owned());
-        before.attributes = json!({ "team": "blue", "deep": { "a": 1, "b": 2 } }).as_object().unwrap().clone();
-        serde_json::from_value::<ProfilePatch>(patch).unwrap().apply(&before)
+        before.attributes =
+            json!({ "team": "blue", "deep": { "a": 1, "b": 2 } }).as_object().unwrap().clone();
+        Change::patch(&before, patch.as_object().unwrap())
     }
 
     #[test]
     fn absent_stays_null_clears_and_objects_merge() {
-        let change = patched(json!({
+        let change = patched(&json!({
             "given_name": null, "family_name": "Müller", "attributes": { "team": null, "deep": { "a": 7 } }
         }))
         .unwrap();
         assert_eq!((change.profile.given_name, change.profile.display_name), (None, None));
         assert_eq!(Value::Object(change.profile.attributes), json!({ "deep": { "a": 7, "b": 2 } }));
         assert_eq!(change.changed, ["given_name", "family_name", "attributes"]);
-        assert!(patched(json!({ "given_name": "Mia" })).unwrap().changed.is_empty());
+        assert!(patched(&json!({ "given_name": "Mia" })).unwrap().changed.is_empty());
     }
 
     #[test]
     fn every_broken_rule_is_told() {
         let deep = (0..9).fold(json!(1), |inner, _| json!({ "x": inner }));
-        let error = patched(json!({
+        let error = patched(&json!({
             "display_name": "", "phone": "1", "locale": "?", "time_zone": "x", "avatar_url": "x",
-            "attributes": { "deep": deep, "large": "x".repeat(ATTRIBUTE_BYTES) }
+            "attributes": { "deep": deep, "large": "x".repeat(ATTRIBUTE_BYTES) },
+            "given_name": 7, "family_name": ["x"], "email": "x@example.org", "is/admin~": true,
         }))
         .unwrap_err();
         let told: Vec<_> = error.fields.iter().map(|field| (field.pointer.as_str(), &*field.code)).collect();
-        assert_eq!(told.len(), 7, "{told:?}");
+        assert_eq!(
+            told,
+            [
+                ("/attributes", "too_deep"),
+                ("/attributes", "too_large"),
+                ("/avatar_url", "malformed_url"),
+                ("/display_name", "empty"),
+                ("/email", "read_only"),
+                ("/family_name", "wrong_type"),
+                ("/given_name", "wrong_type"),
+                ("/is~1admin~0", "unknown_field"),
+                ("/locale", "malformed_locale"),
+                ("/phone", "malformed_phone"),
+                ("/time_zone", "unknown_time_zone"),
+            ]
+        );
+    }
+
+    #[test]
+    fn filling_keeps_what_is_said_and_leaves_out_what_breaks_a_rule() {
+        let before = Profile::empty(UserId::new(), Time::from_micros(0));
+        let filled =
+            Change::fill(&before, [("display_name", Some("Mia".into())), ("locale", Some("?".into()))]);
+        assert_eq!(filled.changed, ["display_name"]);
+        let again = Change::fill(&filled.profile, [("display_name", Some("M".into())), ("locale", None)]);
+        assert!(again.changed.is_empty());
     }
 }

@@ -37,7 +37,11 @@ impl FromStr for Namespace {
         let good = (1..=63).contains(&text.len())
             && text.starts_with(|first: char| first.is_ascii_lowercase())
             && text.bytes().all(fits);
-        if good { Ok(Self(text.to_owned())) } else { Err("a namespace is a word such as editor or my-app.theme") }
+        if good {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("a namespace is a word such as editor or my-app.theme")
+        }
     }
 }
 
@@ -60,7 +64,8 @@ impl From<Namespace> for String {
 pub(crate) struct Preference {
     pub(crate) namespace: Namespace,
     pub(crate) value: Object,
-    /// Rises by one with every change.
+    /// Rises by one with every change. It begins with the microsecond it was made at, so that a namespace that was
+    /// removed and made again never has a revision of the former one.
     pub(crate) revision: i64,
     pub(crate) updated_at: Time,
 }

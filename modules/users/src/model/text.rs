@@ -1,7 +1,9 @@
 //! Single values of a profile: each parser returns the value in its one normal form, or the rule that it breaks.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
+use jiff::tz::TimeZoneDatabase;
 use unicode_normalization::UnicodeNormalization;
 use url::Url;
 
@@ -34,7 +36,11 @@ pub(super) fn phone(text: &str) -> Result<String, Broken> {
     let good = (7..=15).contains(&digits.len())
         && digits.bytes().all(|byte| byte.is_ascii_digit())
         && !digits.starts_with('0');
-    if good { Ok(text.to_owned()) } else { Err(("malformed_phone", "A phone number is written like +436601234567.".into())) }
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err(("malformed_phone", "A phone number is written like +436601234567.".into()))
+    }
 }
 
 /// A language tag (BCP 47) by its shape, with the usual letter cases (RFC 5646 section 2.1.1).
@@ -42,15 +48,23 @@ pub(super) fn locale(text: &str) -> Result<String, Broken> {
     let malformed = || Err(("malformed_locale", "A locale is a language tag such as en or de-AT.".into()));
     let parts: Vec<&str> = text.split('-').collect();
     let letters = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let fits = |part: &&str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let fits =
+        |part: &&str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let language = parts.first().copied().unwrap_or_default();
-    if text.len() > 35 || language.len() < 2 || !letters(language) || !parts.iter().all(fits) {
+    let announces_nothing = parts.last().is_none_or(|last| last.len() == 1);
+    if text.len() > 35
+        || language.len() < 2
+        || !letters(language)
+        || !parts.iter().all(fits)
+        || announces_nothing
+    {
         return malformed();
     }
-    let usual = parts.iter().enumerate().map(|(place, part)| match (place, part.len()) {
-        (0, _) => part.to_ascii_lowercase(),
-        (_, 2) if letters(part) => part.to_ascii_uppercase(),
-        (_, 4) if letters(part) => capitalised(part),
+    let extensions = parts.iter().position(|part| part.len() == 1).unwrap_or(parts.len());
+    let usual = parts.iter().enumerate().map(|(place, part)| match part.len() {
+        _ if place == 0 || place > extensions => part.to_ascii_lowercase(),
+        2 if letters(part) => part.to_ascii_uppercase(),
+        4 if letters(part) => capitalised(part),
         _ => part.to_ascii_lowercase(),
     });
     Ok(usual.collect::<Vec<_>>().join("-"))
@@ -62,9 +76,12 @@ fn capitalised(part: &str) -> String {
     first.into_iter().chain(letters.map(|letter| letter.to_ascii_lowercase())).collect()
 }
 
+/// The IANA database as of this build: the machine's own may be missing, and knows names that are no zones.
+static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
+
 /// A time zone that the IANA database knows, as it is written there.
 pub(super) fn time_zone(text: &str) -> Result<String, Broken> {
-    let known = jiff::tz::TimeZone::get(text).ok();
+    let known = ZONES.get(text).ok().filter(|zone| !zone.is_unknown());
     let name = known.as_ref().and_then(|zone| zone.iana_name());
     name.map(ToOwned::to_owned)
         .ok_or_else(|| ("unknown_time_zone", "A time zone is a name such as Europe/Vienna.".into()))
@@ -107,22 +124,67 @@ mod tests {
 
     #[test]
     fn locales_get_their_usual_letters() {
-        for (text, usual) in [("EN", "en"), ("de-at", "de-AT"), ("ZH-hANT-tw", "zh-Hant-TW"), ("es-419", "es-419")] {
+        for (text, usual) in [
+            ("EN", "en"),
+            ("de-at", "de-AT"),
+            ("ZH-hANT-tw", "zh-Hant-TW"),
+            ("es-419", "es-419"),
+            ("DE-at-U-CO-PHONEBK", "de-AT-u-co-phonebk"),
+            ("en-us-X-Aa-Bbbb", "en-US-x-aa-bbbb"),
+        ] {
             assert_eq!(locale(text).unwrap(), usual);
         }
-        refused(locale, &["", "e", "-de", "de-", "de_AT", "../../etc", "d3", "de-verylongpart", "ös", "not a language"]);
+        refused(
+            locale,
+            &[
+                "",
+                "e",
+                "-de",
+                "de-",
+                "de_AT",
+                "../../etc",
+                "d3",
+                "de-verylongpart",
+                "ös",
+                "not a language",
+                "de-x",
+            ],
+        );
     }
 
     #[test]
     fn time_zones_are_known() {
         assert_eq!(time_zone("europe/vienna").unwrap(), "Europe/Vienna");
         assert_eq!(time_zone("UTC").unwrap(), "UTC");
-        refused(time_zone, &["", "Mars/Olympus", "+01:00", "../../etc/passwd", "Europe/Vienna\0"]);
+        refused(
+            time_zone,
+            &[
+                "",
+                "Mars/Olympus",
+                "+01:00",
+                "../../etc/passwd",
+                "Europe/Vienna\0",
+                "posixrules",
+                "Etc/Unknown",
+                "localtime",
+            ],
+        );
     }
 
     #[test]
     fn pictures_are_elsewhere_and_safe_to_link() {
         assert_eq!(avatar_url("https://Pics.example/a b.png").unwrap(), "https://pics.example/a%20b.png");
-        refused(avatar_url, &["", "http://x.org/a", "javascript:alert(1)", "data:image/png,x", "https://", "//x.org", "https://u:p@x.org/"]);
+        refused(
+            avatar_url,
+            &[
+                "",
+                "http://x.org/a",
+                "javascript:alert(1)",
+                "data:image/png,x",
+                "https://",
+                "//x.org",
+                "https://u:p@x.org/",
+            ],
+        );
     }
 }

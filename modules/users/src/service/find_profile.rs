@@ -9,8 +9,9 @@ use platform::db::DbConn;
 use platform::outbox;
 
 use crate::error::Error;
-use crate::model::{Profile, ProfilePatch};
+use crate::model::{Change, Profile};
 use crate::service::Service;
+use crate::service::update_profile::write;
 use crate::store::profiles;
 
 impl Service {
@@ -62,21 +63,16 @@ pub(crate) async fn fill(
     caller: &Caller,
     fact: AccountRegistered,
 ) -> Result<(), Error> {
-    let user = fact.user;
-    create(tx, now, caller, Profile::empty(user, now)).await?;
-    let Some(found) = profiles::find(tx, user).await? else { return Ok(()) };
-    let display_name = fact.display_name.filter(|_| found.display_name.is_none()).map(Some);
-    let locale = fact.locale.filter(|_| found.locale.is_none()).map(Some);
-    let said = [
-        ProfilePatch { display_name, ..ProfilePatch::default() },
-        ProfilePatch { locale, ..ProfilePatch::default() },
-    ];
-    let revision = found.revision;
-    let filled = said.into_iter().fold(found, |profile, patch| match patch.apply(&profile) {
-        Ok(change) => change.profile,
-        Err(_) => profile,
-    });
-    let filled = Profile { revision: revision + 1, updated_at: now, ..filled };
+    let said = [("display_name", fact.display_name), ("locale", fact.locale)];
+    let new = Change::fill(&Profile::empty(fact.user, now), said.clone()).profile;
+    if create(tx, now, caller, new).await? {
+        return Ok(());
+    }
+    let Some(there) = profiles::find(tx, fact.user).await? else { return Ok(()) };
+    let change = Change::fill(&there, said);
+    if change.changed.is_empty() {
+        return Ok(());
+    }
     // Somebody else's change in between fails this transaction's event, which then comes again.
-    if profiles::update(tx, filled).await? { Ok(()) } else { Err(Error::Stale) }
+    write(tx, now, caller, &there, change).await?.map(drop).ok_or(Error::Stale)
 }

@@ -17,7 +17,11 @@ impl Service {
 
     /// # Errors
     /// 404 when there are none under that name; 503.
-    pub(crate) async fn get_preference(&self, user: UserId, namespace: &Namespace) -> Result<Preference, Error> {
+    pub(crate) async fn get_preference(
+        &self,
+        user: UserId,
+        namespace: &Namespace,
+    ) -> Result<Preference, Error> {
         let found = preferences::find(&mut *self.db.read().await?, user, namespace).await?;
         found.ok_or(Error::NamespaceNotFound)
     }

@@ -1,14 +1,15 @@
 //! Changing one's own profile, without ever losing what came in between.
 
 use contracts::users::UserUpdated;
-use contracts::{Caller, UserId};
+use contracts::{Caller, Time, UserId};
 use platform::audit::{self, Entry, Outcome};
+use platform::db::DbConn;
 use platform::http::IfMatch;
 use platform::outbox;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::model::{Change, Profile, ProfilePatch};
+use crate::model::{Change, Object, Profile};
 use crate::service::{Me, Service, TRIES};
 use crate::store::profiles;
 
@@ -19,53 +20,51 @@ impl Service {
         &self,
         caller: &Caller,
         user: UserId,
-        patch: &ProfilePatch,
+        patch: &Object,
         if_match: &IfMatch,
     ) -> Result<Me, Error> {
         for _ in 0..TRIES {
             let me = self.read_profile(caller, user).await?;
             if_match.check(me.revision())?;
-            let change = patch.clone().apply(&me.profile)?;
+            let change = Change::patch(&me.profile, patch)?;
             if change.changed.is_empty() {
                 return Ok(me);
             }
-            if let Some(profile) = self.write_profile(caller, &me.profile, change).await? {
+            let now = self.clock.now();
+            let work = async |tx: &mut DbConn| write(tx, now, caller, &me.profile, change).await;
+            if let Some(profile) = self.db.transaction(work).await? {
                 return Ok(Me { profile, ..me });
             }
         }
         Err(Error::Stale)
     }
+}
 
-    /// None when somebody else was faster.
-    async fn write_profile(
-        &self,
-        caller: &Caller,
-        before: &Profile,
-        change: Change,
-    ) -> Result<Option<Profile>, Error> {
-        let now = self.clock.now();
-        let Change { profile, changed } = change;
-        let after = Profile { revision: before.revision + 1, updated_at: now, ..profile };
-        self.db
-            .transaction(async |tx| {
-                if !profiles::update(tx, after.clone()).await? {
-                    return Ok(None);
-                }
-                let names = changed.iter().map(|name| (*name).to_owned()).collect();
-                outbox::publish(tx, now, caller, &UserUpdated { user: after.id, changed: names }).await?;
-                let entry = Entry {
-                    action: "users.user.updated",
-                    outcome: Outcome::Succeeded,
-                    subject_type: "user",
-                    subject_id: after.id.to_string(),
-                    before: Some(told(before, &changed)),
-                    after: Some(told(&after, &changed)),
-                };
-                audit::record(tx, now, caller, entry).await?;
-                Ok(Some(after))
-            })
-            .await
+/// Writes a change over exactly the state it was decided against, and tells of it; none when somebody else was faster.
+pub(super) async fn write(
+    tx: &mut DbConn,
+    now: Time,
+    caller: &Caller,
+    before: &Profile,
+    change: Change,
+) -> Result<Option<Profile>, Error> {
+    let Change { profile, changed } = change;
+    let after = Profile { revision: before.revision + 1, updated_at: now, ..profile };
+    if !profiles::update(tx, after.clone()).await? {
+        return Ok(None);
     }
+    let names = changed.iter().map(|name| (*name).to_owned()).collect();
+    outbox::publish(tx, now, caller, &UserUpdated { user: after.id, changed: names }).await?;
+    let entry = Entry {
+        action: "users.user.updated",
+        outcome: Outcome::Succeeded,
+        subject_type: "user",
+        subject_id: after.id.to_string(),
+        before: Some(told(before, &changed)),
+        after: Some(told(&after, &changed)),
+    };
+    audit::record(tx, now, caller, entry).await?;
+    Ok(Some(after))
 }
 
 /// What the audit trail is told: language and time zone as they are, of everything else only whether it was there.

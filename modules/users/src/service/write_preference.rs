@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::error::Error;
 use crate::model::{MAX_BYTES, Namespace, Object, Preference, extent, merge};
 use crate::service::{Service, TRIES};
-use crate::store::preferences;
+use crate::store::{preferences, profiles};
 
 /// How deep preferences may be nested.
 const MAX_DEPTH: usize = 32;
@@ -100,11 +100,12 @@ impl Service {
             let before = preferences::find(&mut *self.db.read().await?, user, namespace).await?;
             expected(if_match, before.as_ref())?;
             let value = checked(next(before.as_ref())?)?;
+            let now = self.clock.now();
             let preference = Preference {
                 namespace: namespace.clone(),
                 value,
-                revision: before.as_ref().map_or(1, |before| before.revision + 1),
-                updated_at: self.clock.now(),
+                revision: before.as_ref().map_or(now.micros(), |before| before.revision + 1),
+                updated_at: now,
             };
             if self.write(caller, user, before.as_ref(), &preference).await? {
                 return Ok(Written { preference, created: before.is_none() });
@@ -114,6 +115,9 @@ impl Service {
     }
 
     /// False when somebody else was faster.
+    ///
+    /// New namespaces of one person are added one after the other, by a lock on the profile's row, so that the last
+    /// one is added once.
     async fn write(
         &self,
         caller: &Caller,
@@ -121,6 +125,9 @@ impl Service {
         before: Option<&Preference>,
         after: &Preference,
     ) -> Result<bool, Error> {
+        if before.is_none() {
+            self.touch(caller, user).await?;
+        }
         self.db
             .transaction(async |tx| {
                 let written = match before {
@@ -136,6 +143,7 @@ impl Service {
     }
 
     async fn add(&self, tx: &mut DbConn, user: UserId, preference: &Preference) -> Result<bool, Error> {
+        profiles::lock(tx, user).await?;
         let most = self.settings.max_preference_namespaces;
         if preferences::count(tx, user).await? >= i64::from(most) {
             return Err(Error::TooManyNamespaces(most));
@@ -153,10 +161,9 @@ impl Service {
         after: Option<&Preference>,
     ) -> Result<(), Error> {
         let now = self.clock.now();
-        let namespace = before.or(after).map(|preference| preference.namespace.to_string()).unwrap_or_default();
-        let told = |preference: &Preference| {
-            json!({ "namespace": preference.namespace, "revision": preference.revision, "keys": preference.value.len() })
-        };
+        let namespace =
+            before.or(after).map(|preference| preference.namespace.to_string()).unwrap_or_default();
+        let told = |preference: &Preference| json!({ "namespace": preference.namespace, "revision": preference.revision, "keys": preference.value.len() });
         let entry = Entry {
             action: "users.preference.changed",
             outcome: Outcome::Succeeded,

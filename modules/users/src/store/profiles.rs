@@ -82,3 +82,12 @@ pub(crate) async fn update(tx: &mut DbConn, profile: Profile) -> Result<bool> {
     let target = profiles::table.find(profile.id).filter(profiles::revision.eq(before));
     Ok(diesel::update(target).set(ProfileRow::from(profile)).execute(tx).await? == 1)
 }
+
+/// Holds a profile's row until the transaction ends.
+pub(crate) async fn lock(tx: &mut DbConn, id: UserId) -> Result<()> {
+    diesel::update(profiles::table.find(id))
+        .set(profiles::revision.eq(profiles::revision))
+        .execute(tx)
+        .await?;
+    Ok(())
+}

@@ -51,6 +51,10 @@ both_engines! {
         world.hear(&world.registered(mia.account.id, Some("Mia"), Some("de"))).await;
         let profile = found(&world, mia.account.id).await.unwrap();
         assert_eq!((profile.display_name.as_deref(), profile.locale.as_deref()), (Some("Maria"), Some("de")));
+        let trail = world.trail(mia.account.id).await;
+        let last = trail.last().unwrap();
+        assert_eq!((last.action.as_str(), last.actor_id.as_deref()), ("users.user.updated", Some("users")));
+        assert_eq!(last.after, Some(serde_json::json!({ "locale": "de" })));
     }
 
     async fn what_breaks_a_rule_is_left_out_of_a_new_profile(db: Database) {

@@ -60,15 +60,18 @@ both_engines! {
             assert_eq!(reply.pointers(), [format!("/{field}")]);
         }
         for (patch, pointers) in [
-            (json!({ "display_name": 7 }), vec!["/display_name"]),
+            (json!({ "display_name": 7, "phone": {}, "email": "x", "role": "admin" }), vec!["/display_name", "/email", "/phone", "/role"]),
             (json!({ "attributes": [] }), vec!["/attributes"]),
-            (json!({ "phone": "1", "locale": "?", "time_zone": "x" }), vec!["/phone", "/locale", "/time_zone"]),
+            (json!({ "phone": "1", "locale": "?", "time_zone": "x" }), vec!["/locale", "/phone", "/time_zone"]),
             (json!({ "avatar_url": "http://10.0.0.1/" }), vec!["/avatar_url"]),
             (json!({ "display_name": "x".repeat(201), "given_name": "a\u{202e}b" }), vec!["/display_name", "/given_name"]),
             (json!({ "attributes": { "a": "x".repeat(17_000) } }), vec!["/attributes"]),
         ] {
             let reply = world.write(&mia, Method::PATCH, ME, &patch, "").await.expect(422);
             assert_eq!(reply.pointers(), pointers, "{patch}");
+        }
+        for body in [json!(["Mia"]), json!("Mia"), json!(null)] {
+            world.write(&mia, Method::PATCH, ME, &body, "").await.expect(422);
         }
         assert_eq!(world.get(&mia, ME).await.header("etag"), "\"2\"", "nothing was changed");
     }
@@ -94,6 +97,17 @@ both_engines! {
         let told = world.trail(mia.account.id).await;
         assert_eq!(told.iter().filter(|entry| entry.action == "users.preference.changed").count(), 4);
         assert!(told.iter().all(|entry| !format!("{entry:?}").contains("dark")), "preferences are not audited");
+    }
+
+    async fn what_was_removed_and_made_again_is_something_else(db: Database) {
+        let world = World::new(db);
+        let mia = world.person("mia@example.org");
+        let first = world.write(&mia, Method::PUT, EDITOR, &json!({ "a": 1 }), "").await.expect(201);
+        world.write(&mia, Method::DELETE, EDITOR, &Value::Null, &first.header("etag")).await.expect(204);
+        world.clock.advance(std::time::Duration::from_secs(1));
+        world.write(&mia, Method::PUT, EDITOR, &json!({ "a": 2 }), "").await.expect(201);
+        world.write(&mia, Method::PUT, EDITOR, &json!({ "a": 3 }), &first.header("etag")).await.expect(412);
+        world.write(&mia, Method::DELETE, EDITOR, &Value::Null, &first.header("etag")).await.expect(412);
     }
 
     async fn preferences_have_bounds(db: Database) {

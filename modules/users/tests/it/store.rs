@@ -50,6 +50,21 @@ both_engines! {
         assert_eq!(world.trail(mia.account.id).await.len(), 1);
     }
 
+    async fn the_last_namespace_is_added_once(db: Database) {
+        let world = World::new(db);
+        let mia = world.person("mia@example.org");
+        let puts = (0..8).map(|number| {
+            let (world, mia) = (&world, &mia);
+            async move {
+                let path = format!("/api/v1/users/me/preferences/space-{number}");
+                world.write(mia, Method::PUT, &path, &json!({}), "").await.status
+            }
+        });
+        let mut statuses = join_all(puts).await;
+        statuses.sort_unstable();
+        assert_eq!(statuses, [201, 201, 201, 409, 409, 409, 409, 409]);
+    }
+
     async fn preferences_patched_at_once_are_all_kept(db: Database) {
         let world = World::new(db);
         let mia = world.person("mia@example.org");

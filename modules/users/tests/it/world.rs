@@ -89,7 +89,14 @@ impl World {
     }
 
     /// A request with a body and, if not empty, an `If-Match`.
-    pub(crate) async fn write(&self, by: &Person, method: Method, path: &str, body: &Value, if_match: &str) -> Reply {
+    pub(crate) async fn write(
+        &self,
+        by: &Person,
+        method: Method,
+        path: &str,
+        body: &Value,
+        if_match: &str,
+    ) -> Reply {
         let mut request = test::TestRequest::with_uri(path).method(method).set_json(body);
         if !if_match.is_empty() {
             request = request.insert_header(("if-match", if_match));
