@@ -2,7 +2,33 @@
 //!
 //! A closed list of rooms: a new one needs a decision record. Modules use these and never each other.
 
+pub mod audit;
+pub mod bus;
+pub mod cache;
+pub mod clock;
 pub mod db;
+pub mod http;
+pub mod idempotency;
+pub mod inbox;
+pub mod limits;
+pub mod metrics;
+pub mod outbox;
+mod schema;
+pub mod settings;
+pub mod telemetry;
+pub mod tokens;
 
 /// The migrations of the platform's own tables.
-pub const MIGRATIONS: db::Migrations = migrations!(@ "/../migrations/", "platform", []);
+pub const MIGRATIONS: db::Migrations = migrations!(
+    @ "/../migrations/", "platform", [
+        "2026-11-22-000101_outbox",
+        "2026-11-22-000102_deliveries",
+        "2026-11-22-000103_inbox",
+        "2026-11-22-000104_audit",
+        "2026-11-22-000105_limits",
+        "2026-11-22-000106_idempotency"
+    ]
+);
+
+/// How many rows a sweep forgets at most before it lets others write.
+pub const SWEEP_BATCH: i64 = 1_000;

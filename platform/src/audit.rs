@@ -1,0 +1,144 @@
+//! The audit trail: who did what to whom, when, from where, and what was there before and after.
+//!
+//! An entry commits with the change it tells of. The trail never decides anything, and this room does not decide who
+//! may read it. It holds no secret and no e-mail address: see [`Entry`].
+
+mod store;
+
+use contracts::{Actor, AuditEventId, Caller, SessionId, Time};
+use serde_json::Value;
+
+use crate::db::{self, DbConn};
+
+crate::text_enum! {
+    /// What became of it.
+    pub enum Outcome {
+        /// It was done.
+        Succeeded = "succeeded",
+        /// The actor may not, or could not prove who he is.
+        Refused = "refused",
+        /// It was tried and did not work.
+        Failed = "failed",
+    }
+
+    /// What kind of actor did it.
+    pub enum ActorType {
+        /// Nobody we know.
+        Anonymous = "anonymous",
+        /// A person who is logged in.
+        User = "user",
+        /// A part of Doorward itself.
+        Module = "module",
+    }
+}
+
+/// What a service tells the trail.
+///
+/// `before` and `after` hold the fields that changed, already redacted by the caller: no secret, no hash of one, no
+/// e-mail address, no phone number. Name such a field and write `true` or a mask for its value.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// A stable word, such as `auth.password.changed`.
+    pub action: &'static str,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What kind of thing it was done to, such as `user`.
+    pub subject_type: &'static str,
+    /// Its id.
+    pub subject_id: String,
+    /// What was there, redacted.
+    pub before: Option<Value>,
+    /// What is there now, redacted.
+    pub after: Option<Value>,
+}
+
+/// An entry as the trail keeps it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Its id.
+    pub id: AuditEventId,
+    /// When.
+    pub at: Time,
+    /// What was done.
+    pub action: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What kind of actor did it.
+    pub actor_type: ActorType,
+    /// The user's id or the module's name.
+    pub actor_id: Option<String>,
+    /// The login it came from.
+    pub session: Option<SessionId>,
+    /// The request it belongs to.
+    pub request_id: String,
+    /// Where the request came from.
+    pub client_address: Option<String>,
+    /// What the client said it is.
+    pub user_agent: Option<String>,
+    /// What kind of thing it was done to.
+    pub subject_type: String,
+    /// Its id.
+    pub subject_id: String,
+    /// What was there.
+    pub before: Option<Value>,
+    /// What is there now.
+    pub after: Option<Value>,
+}
+
+/// Which entries to list; what is `None` does not narrow.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Done by this user (id) or module (name).
+    pub actor_id: Option<String>,
+    /// This action.
+    pub action: Option<String>,
+    /// Done to this.
+    pub subject_id: Option<String>,
+    /// At this instant or later.
+    pub from: Option<Time>,
+    /// Before this instant.
+    pub to: Option<Time>,
+}
+
+/// Writes an entry in the caller's transaction.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn record(tx: &mut DbConn, now: Time, caller: &Caller, entry: Entry) -> db::Result<()> {
+    let (actor_type, actor_id, session) = match &caller.actor {
+        Actor::Anonymous => (ActorType::Anonymous, None, None),
+        Actor::User { id, session } => (ActorType::User, Some(id.to_string()), Some(*session)),
+        Actor::Module { name } => (ActorType::Module, Some(name.clone()), None),
+    };
+    let record = Record {
+        id: AuditEventId::new(),
+        at: now,
+        action: entry.action.to_owned(),
+        outcome: entry.outcome,
+        actor_type,
+        actor_id,
+        session,
+        request_id: caller.request_id.clone(),
+        client_address: caller.client_address.map(|address| address.to_string()),
+        user_agent: caller.user_agent.clone(),
+        subject_type: entry.subject_type.to_owned(),
+        subject_id: entry.subject_id,
+        before: entry.before,
+        after: entry.after,
+    };
+    store::insert(tx, record).await
+}
+
+/// At most `limit` entries, newest first, after the entry that `after` stands for (the `at` and `id` of the last one
+/// of the page before).
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(
+    c: &mut DbConn,
+    filter: &Filter,
+    after: Option<(Time, AuditEventId)>,
+    limit: u32,
+) -> db::Result<Vec<Record>> {
+    store::page(c, filter, after, i64::from(limit)).await
+}

@@ -1,0 +1,105 @@
+//! The audit trail's queries.
+
+use contracts::{AuditEventId, SessionId, Time};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use serde_json::Value;
+
+use super::{ActorType, Filter, Outcome, Record};
+use crate::db::{Db, DbConn, Json, Result};
+use crate::schema::platform_audit_events as trail;
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = trail, check_for_backend(Db), treat_none_as_default_value = false)]
+struct Row {
+    id: AuditEventId,
+    at: Time,
+    action: String,
+    outcome: Outcome,
+    actor_type: ActorType,
+    actor_id: Option<String>,
+    session_id: Option<SessionId>,
+    request_id: String,
+    client_address: Option<String>,
+    user_agent: Option<String>,
+    subject_type: String,
+    subject_id: String,
+    before: Option<Json<Value>>,
+    after: Option<Json<Value>>,
+}
+
+pub(super) async fn insert(c: &mut DbConn, record: Record) -> Result<()> {
+    diesel::insert_into(trail::table).values(Row::from(record)).execute(c).await?;
+    Ok(())
+}
+
+pub(super) async fn page(
+    c: &mut DbConn,
+    filter: &Filter,
+    after: Option<(Time, AuditEventId)>,
+    limit: i64,
+) -> Result<Vec<Record>> {
+    let mut query = trail::table.select(Row::as_select()).into_boxed();
+    if let Some(actor) = &filter.actor_id {
+        query = query.filter(trail::actor_id.eq(actor));
+    }
+    if let Some(action) = &filter.action {
+        query = query.filter(trail::action.eq(action));
+    }
+    if let Some(subject) = &filter.subject_id {
+        query = query.filter(trail::subject_id.eq(subject));
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(trail::at.ge(from));
+    }
+    if let Some(to) = filter.to {
+        query = query.filter(trail::at.lt(to));
+    }
+    if let Some((at, id)) = after {
+        query = query.filter(trail::at.lt(at).or(trail::at.eq(at).and(trail::id.lt(id))));
+    }
+    let rows: Vec<Row> = query.order((trail::at.desc(), trail::id.desc())).limit(limit).load(c).await?;
+    Ok(rows.into_iter().map(Record::from).collect())
+}
+
+impl From<Record> for Row {
+    fn from(record: Record) -> Self {
+        Self {
+            id: record.id,
+            at: record.at,
+            action: record.action,
+            outcome: record.outcome,
+            actor_type: record.actor_type,
+            actor_id: record.actor_id,
+            session_id: record.session,
+            request_id: record.request_id,
+            client_address: record.client_address,
+            user_agent: record.user_agent,
+            subject_type: record.subject_type,
+            subject_id: record.subject_id,
+            before: record.before.map(Json),
+            after: record.after.map(Json),
+        }
+    }
+}
+
+impl From<Row> for Record {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            at: row.at,
+            action: row.action,
+            outcome: row.outcome,
+            actor_type: row.actor_type,
+            actor_id: row.actor_id,
+            session: row.session_id,
+            request_id: row.request_id,
+            client_address: row.client_address,
+            user_agent: row.user_agent,
+            subject_type: row.subject_type,
+            subject_id: row.subject_id,
+            before: row.before.map(|Json(value)| value),
+            after: row.after.map(|Json(value)| value),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The bus: how committed events reach those who want to hear them.
+//!
+//! A bus takes events over from the outbox and answers for them from then on. Which bus it is (`local`, or a broker)
+//! is the operator's choice; modules only ever write `Subscriber`s. No order is promised, and an event may come more
+//! than once: `inbox::once` makes its effect happen once.
+
+mod backoff;
+pub mod local;
+
+use async_trait::async_trait;
+use contracts::{Error, Event};
+
+pub use local::LocalBus;
+
+pub(crate) use backoff::Backoff;
+
+/// Carries events to their subscribers.
+#[async_trait]
+pub trait Bus: Send + Sync {
+    /// Takes responsibility for all of these events: when this returns `Ok`, none of them can be lost any more.
+    /// May be called again with the same events.
+    ///
+    /// # Errors
+    /// When responsibility was not taken for at least one of them. The outbox then hands each over alone.
+    async fn publish(&self, events: &[Event]) -> Result<(), Error>;
+}
+
+/// Hears about what happened.
+#[async_trait]
+pub trait Subscriber: Send + Sync {
+    /// Stable and unique among all subscribers, such as `notifications.account_mails`; it is stored, so a renamed
+    /// subscriber hears everything on the way once more.
+    fn name(&self) -> &'static str;
+
+    /// The types of the facts it wants to hear.
+    fn hears(&self) -> &'static [&'static str];
+
+    /// Takes one event. Begin the transaction of the effect with `inbox::once`.
+    ///
+    /// # Errors
+    /// Any error, and a panic, means: try again later, a limited number of times.
+    async fn hear(&self, event: &Event) -> Result<(), Error>;
+}
+
+/// What is kept of an error beside the row that failed: words that callers may read, never the source.
+pub(crate) fn last_words(error: &Error) -> String {
+    let words = format!("{}: {}", error.code, error.message);
+    words.chars().take(500).collect()
+}

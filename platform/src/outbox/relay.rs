@@ -1,0 +1,149 @@
+//! The relay: carries committed events from the outbox to the bus.
+//!
+//! It claims by status and lease, never by "id greater than the last one": a transaction that began earlier may commit
+//! later, and its event would be skipped for ever. It marks an event done only after the bus has taken it, so a crash
+//! in between hands it over twice, which subscribers are ready for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::{Error, Event, Kind, Time};
+use futures_util::future::join_all;
+use metrics::{counter, gauge};
+use tokio_util::sync::CancellationToken;
+
+use super::Settings;
+use super::store::{self, Claimed};
+use crate::bus::{Backoff, Bus};
+use crate::clock::Clock;
+use crate::db::{self, Database};
+
+/// Carries committed events to the bus. Any number of relays may work on one database.
+pub struct Relay {
+    db: Database,
+    bus: Arc<dyn Bus>,
+    clock: Clock,
+    settings: Settings,
+}
+
+/// An event and what became of handing it over.
+type Settled<'a> = (&'a Claimed, Result<(), Error>);
+
+impl Relay {
+    /// A relay between this database and this bus.
+    #[must_use]
+    pub fn new(db: Database, bus: Arc<dyn Bus>, clock: Clock, settings: Settings) -> Self {
+        Self { db, bus, clock, settings }
+    }
+
+    /// Works until it is told to stop, and then ends what it has begun.
+    pub async fn run(&self, stop: CancellationToken) {
+        let interval = Duration::from_millis(self.settings.poll_interval_ms);
+        let mut measured = Time::MIN;
+        while !stop.is_cancelled() {
+            if self.clock.now().since(measured) >= interval {
+                measured = self.clock.now();
+                self.measure().await;
+            }
+            match self.run_once().await {
+                Ok(0) => {}
+                Ok(_) => continue,
+                Err(error) => tracing::warn!(%error, "the outbox can't be worked on; trying again"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.db.wait_published() => {}
+                () = tokio::time::sleep(interval) => {}
+            }
+        }
+    }
+
+    /// Hands one batch of due events over; tells how many were claimed.
+    ///
+    /// # Errors
+    /// When the database does not answer. What the bus refuses is no error here: it is tried again later.
+    pub async fn run_once(&self) -> db::Result<usize> {
+        let now = self.clock.now();
+        if !store::any_due(&mut *self.db.read().await?, now).await? {
+            return Ok(0);
+        }
+        let lease_until = now.plus(Duration::from_millis(self.settings.lease_ms));
+        let batch = i64::from(self.settings.batch);
+        let claimed = self.db.transaction(async |tx| store::claim(tx, now, lease_until, batch).await).await?;
+        self.hand_over(&claimed, lease_until).await?;
+        Ok(claimed.len())
+    }
+
+    async fn hand_over(&self, claimed: &[Claimed], lease_until: Time) -> db::Result<()> {
+        let mut settled = Vec::with_capacity(claimed.len());
+        let (mut events, mut readable) = (Vec::new(), Vec::new());
+        for row in claimed {
+            match row.event() {
+                Ok(event) => {
+                    events.push(event);
+                    readable.push(row);
+                }
+                Err(error) => settled.push((row, Err(error))),
+            }
+        }
+        settled.extend(readable.into_iter().zip(self.publish(&events).await));
+        self.settle(&settled, lease_until).await
+    }
+
+    /// All together first; when that fails, each alone, so that one event the bus will never take holds up no other.
+    async fn publish(&self, events: &[Event]) -> Vec<Result<(), Error>> {
+        match self.publish_within_deadline(events).await {
+            Ok(()) => vec![Ok(()); events.len()],
+            Err(error) if events.len() == 1 => vec![Err(error)],
+            Err(_) => join_all(events.chunks(1).map(|one| self.publish_within_deadline(one))).await,
+        }
+    }
+
+    async fn publish_within_deadline(&self, events: &[Event]) -> Result<(), Error> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let deadline = Duration::from_millis(self.settings.deadline_ms);
+        tokio::time::timeout(deadline, self.bus.publish(events)).await.unwrap_or_else(|_| Err(too_late()))
+    }
+
+    async fn settle(&self, settled: &[Settled<'_>], lease_until: Time) -> db::Result<()> {
+        let done: Vec<_> =
+            settled.iter().filter(|(_, result)| result.is_ok()).map(|(row, _)| row.id).collect();
+        counter!("doorward_outbox_published_total").increment(done.len() as u64);
+        let mut c = self.db.write().await?;
+        if !done.is_empty() {
+            store::done(&mut c, done).await?;
+        }
+        for (row, result) in settled {
+            let Err(error) = result else { continue };
+            let next = self.clock.now().plus(self.backoff().after(row.attempts));
+            tracing::warn!(
+                event.id = %row.id, event.r#type = row.event_type, attempts = row.attempts, code = %error.code,
+                source = error.source.as_ref().map(tracing::field::display),
+                "the bus did not take an event; trying again"
+            );
+            store::failed(&mut c, row.id, lease_until, next, &crate::bus::last_words(error)).await?;
+        }
+        Ok(())
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff {
+            base: Duration::from_millis(self.settings.backoff_base_ms),
+            max: Duration::from_millis(self.settings.backoff_max_ms),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a gauge; nobody counts to 2^53 events")]
+    async fn measure(&self) {
+        let Ok(mut c) = self.db.read().await else { return };
+        if let Ok(pending) = store::pending(&mut c).await {
+            gauge!("doorward_outbox_pending").set(pending as f64);
+        }
+    }
+}
+
+fn too_late() -> Error {
+    Error::new(Kind::Unavailable, "platform.bus_deadline", "The bus did not answer in time.")
+}

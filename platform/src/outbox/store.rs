@@ -1,0 +1,137 @@
+//! The outbox's queries.
+
+use contracts::{Error, Event, EventId, Time};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use serde_json::Value;
+
+use crate::db::{Db, DbConn, Json, Result, SkipLockedExt};
+use crate::schema::platform_outbox as outbox;
+
+crate::text_enum! {
+    /// Whether a bus has taken it.
+    enum Status {
+        Pending = "pending",
+        Done = "done",
+    }
+}
+
+/// An event that is this relay's until its lease ends. The envelope stays unread here: one that can't be read must
+/// not keep the others from being claimed.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = outbox, check_for_backend(Db))]
+pub(super) struct Claimed {
+    pub(super) id: EventId,
+    pub(super) event_type: String,
+    pub(super) attempts: i64,
+    envelope: Json<Value>,
+}
+
+impl Claimed {
+    pub(super) fn event(&self) -> contracts::Result<Event> {
+        use serde::Deserialize;
+        Event::deserialize(&self.envelope.0).map_err(Error::internal)
+    }
+}
+
+pub(super) async fn insert(c: &mut DbConn, event: contracts::Result<Event>, now: Time) -> Result<EventId> {
+    let event = event.map_err(|error| diesel::result::Error::SerializationError(Box::new(error)))?;
+    let id = event.id;
+    diesel::insert_into(outbox::table)
+        .values((
+            outbox::id.eq(id),
+            outbox::event_type.eq(event.event_type.clone()),
+            outbox::envelope.eq(Json(event)),
+            outbox::status.eq(Status::Pending),
+            outbox::attempts.eq(0_i64),
+            outbox::created_at.eq(now),
+            outbox::next_attempt_at.eq(now),
+        ))
+        .execute(c)
+        .await?;
+    c.mark_published();
+    Ok(id)
+}
+
+/// Whether there is anything to claim: asked of a reader first, so that idling never takes the writer's lock.
+pub(super) async fn any_due(c: &mut DbConn, now: Time) -> Result<bool> {
+    let due = outbox::table
+        .filter(outbox::status.eq(Status::Pending))
+        .filter(outbox::next_attempt_at.le(now))
+        .filter(outbox::lease_until.is_null().or(outbox::lease_until.le(now)));
+    Ok(due.select(outbox::id).first::<EventId>(c).await.optional()?.is_some())
+}
+
+/// Leases the oldest due events that no other relay is claiming at this moment, and counts the attempt.
+pub(super) async fn claim(c: &mut DbConn, now: Time, lease_until: Time, limit: i64) -> Result<Vec<Claimed>> {
+    let mut due: Vec<Claimed> = outbox::table
+        .filter(outbox::status.eq(Status::Pending))
+        .filter(outbox::next_attempt_at.le(now))
+        .filter(outbox::lease_until.is_null().or(outbox::lease_until.le(now)))
+        .order(outbox::id)
+        .limit(limit)
+        .select(Claimed::as_select())
+        .skip_locked_rows()
+        .load(c)
+        .await?;
+    let ids: Vec<_> = due.iter().map(|row| row.id).collect();
+    diesel::update(outbox::table.filter(outbox::id.eq_any(ids)))
+        .set((outbox::lease_until.eq(lease_until), outbox::attempts.eq(outbox::attempts + 1)))
+        .execute(c)
+        .await?;
+    for row in &mut due {
+        row.attempts += 1;
+    }
+    Ok(due)
+}
+
+/// The bus has taken them; also right when the lease has ended meanwhile.
+pub(super) async fn done(c: &mut DbConn, ids: Vec<EventId>) -> Result<()> {
+    diesel::update(outbox::table.filter(outbox::id.eq_any(ids)))
+        .set((
+            outbox::status.eq(Status::Done),
+            outbox::lease_until.eq(None::<Time>),
+            outbox::last_error.eq(None::<String>),
+        ))
+        .execute(c)
+        .await?;
+    Ok(())
+}
+
+/// The bus did not take it; only when the lease is still ours, since another relay may have succeeded meanwhile.
+pub(super) async fn failed(
+    c: &mut DbConn,
+    id: EventId,
+    lease_until: Time,
+    next_attempt_at: Time,
+    last_error: &str,
+) -> Result<()> {
+    diesel::update(outbox::table.find(id))
+        .filter(outbox::status.eq(Status::Pending).and(outbox::lease_until.eq(lease_until)))
+        .set((
+            outbox::lease_until.eq(None::<Time>),
+            outbox::next_attempt_at.eq(next_attempt_at),
+            outbox::last_error.eq(last_error),
+        ))
+        .execute(c)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn pending(c: &mut DbConn) -> Result<i64> {
+    Ok(outbox::table.filter(outbox::status.eq(Status::Pending)).count().get_result(c).await?)
+}
+
+pub(super) async fn done_before(c: &mut DbConn, before: Time, limit: i64) -> Result<Vec<EventId>> {
+    Ok(outbox::table
+        .filter(outbox::status.eq(Status::Done).and(outbox::created_at.lt(before)))
+        .order(outbox::id)
+        .limit(limit)
+        .select(outbox::id)
+        .load(c)
+        .await?)
+}
+
+pub(super) async fn delete(c: &mut DbConn, ids: Vec<EventId>) -> Result<usize> {
+    Ok(diesel::delete(outbox::table.filter(outbox::id.eq_any(ids))).execute(c).await?)
+}
