@@ -1,0 +1,22 @@
+-- Who can have a login: the address in its one normal form, and what the account may do.
+CREATE TABLE auth_accounts (
+    id uuid PRIMARY KEY,
+    email text NOT NULL UNIQUE,
+    state text NOT NULL CHECK (state IN ('unverified', 'active', 'disabled')),
+    verified_at timestamptz,
+    -- Rises whenever what proves the owner changes; a session made under an older one is worth nothing.
+    credential_version bigint NOT NULL CHECK (credential_version >= 0),
+    -- Rises with every change that other modules can see.
+    revision bigint NOT NULL CHECK (revision >= 1),
+    last_login_at timestamptz,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CHECK (state <> 'active' OR verified_at IS NOT NULL)
+);
+
+-- The password of an account whose address is proven; an unproven one has none.
+CREATE TABLE auth_credentials (
+    account_id uuid PRIMARY KEY REFERENCES auth_accounts ON DELETE CASCADE,
+    password_hash text NOT NULL,
+    updated_at timestamptz NOT NULL
+);

@@ -1,0 +1,24 @@
+-- Something that one secret may do once. The request is spent, whichever of its secrets opens it.
+CREATE TABLE auth_one_time_requests (
+    id uuid PRIMARY KEY,
+    kind text NOT NULL CHECK (kind IN ('verification', 'setup')),
+    account_id uuid REFERENCES auth_accounts ON DELETE CASCADE,
+    -- The password that becomes valid with this request: the one of the attempt that made it.
+    password_hash text,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    used_at timestamptz,
+    CHECK ((kind = 'setup') = (account_id IS NULL))
+);
+
+CREATE INDEX auth_one_time_requests_by_account ON auth_one_time_requests (account_id, kind, created_at);
+CREATE INDEX auth_one_time_requests_by_age ON auth_one_time_requests (expires_at);
+
+-- The secrets of a request, as SHA-256 of their text; the text itself is never stored.
+CREATE TABLE auth_one_time_secrets (
+    hash bytea PRIMARY KEY CHECK (length(hash) = 32),
+    request_id uuid NOT NULL REFERENCES auth_one_time_requests ON DELETE CASCADE,
+    created_at timestamptz NOT NULL
+);
+
+CREATE INDEX auth_one_time_secrets_by_request ON auth_one_time_secrets (request_id);

@@ -1,0 +1,2 @@
+DROP TABLE auth_credentials;
+DROP TABLE auth_accounts;

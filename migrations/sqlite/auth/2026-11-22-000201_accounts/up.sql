@@ -1,0 +1,22 @@
+-- Who can have a login: the address in its one normal form, and what the account may do.
+CREATE TABLE auth_accounts (
+    id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    email TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL CHECK (state IN ('unverified', 'active', 'disabled')),
+    verified_at INTEGER,
+    -- Rises whenever what proves the owner changes; a session made under an older one is worth nothing.
+    credential_version INTEGER NOT NULL CHECK (credential_version >= 0),
+    -- Rises with every change that other modules can see.
+    revision INTEGER NOT NULL CHECK (revision >= 1),
+    last_login_at INTEGER,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    CHECK (state <> 'active' OR verified_at IS NOT NULL)
+) STRICT, WITHOUT ROWID;
+
+-- The password of an account whose address is proven; an unproven one has none.
+CREATE TABLE auth_credentials (
+    account_id BLOB NOT NULL PRIMARY KEY CHECK (length(account_id) = 16) REFERENCES auth_accounts ON DELETE CASCADE,
+    password_hash TEXT NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,76 @@
+//! The two pages that links lead to: proving an address, and making the first administrator.
+//!
+//! They are embedded files and do nothing by being opened, because mail programs open links ahead of people: the
+//! token stays behind the `#` until somebody presses the button, and then goes to the API. Nothing is loaded from
+//! elsewhere, nothing runs inline, and nobody may frame them.
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
+use actix_web::{HttpResponse, get};
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The page behind a verification link.
+///
+/// Anyone may open it; opening it changes nothing.
+#[utoipa::path(
+    tag = "pages",
+    responses((status = 200, description = "A page.", body = String, content_type = "text/html"))
+)]
+#[get("/verify")]
+pub(super) async fn verify() -> HttpResponse {
+    page(include_str!("pages/verify.html"))
+}
+
+/// The page behind the set-up link.
+///
+/// Anyone may open it; opening it changes nothing.
+#[utoipa::path(
+    tag = "pages",
+    responses((status = 200, description = "A page.", body = String, content_type = "text/html"))
+)]
+#[get("/setup")]
+pub(super) async fn setup() -> HttpResponse {
+    page(include_str!("pages/setup.html"))
+}
+
+/// The pages' style.
+///
+/// Anyone may load it.
+#[utoipa::path(
+    tag = "pages",
+    responses((status = 200, description = "A style sheet.", body = String, content_type = "text/css"))
+)]
+#[get("/assets/auth.css")]
+pub(super) async fn style() -> HttpResponse {
+    asset("text/css; charset=utf-8", include_str!("pages/auth.css"))
+}
+
+/// The pages' script.
+///
+/// Anyone may load it.
+#[utoipa::path(
+    tag = "pages",
+    responses((status = 200, description = "A script.", body = String, content_type = "text/javascript"))
+)]
+#[get("/assets/auth.js")]
+pub(super) async fn script() -> HttpResponse {
+    asset("text/javascript; charset=utf-8", include_str!("pages/auth.js"))
+}
+
+fn page(html: &'static str) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((REFERRER_POLICY, "no-referrer"))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .body(html)
+}
+
+/// Assets have fixed names, so browsers ask again soon.
+fn asset(kind: &'static str, text: &'static str) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, kind))
+        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .body(text)
+}

@@ -1,0 +1,184 @@
+//! What this module does, one use case a file, and the one value that holds what they need.
+//!
+//! A use case checks everything it can, then begins one transaction in which state, events and audit are written
+//! together. Left out: HTTP (see `http`), SQL (see `store`), and when background work runs (the application says so).
+
+mod attempts;
+mod check_session;
+mod find_account;
+mod list_sessions;
+mod login;
+mod mint;
+mod mint_link;
+mod passwords;
+mod refresh;
+mod register;
+mod resend;
+mod revoke_sessions;
+mod set_up;
+mod signing_keys;
+mod sweep;
+mod throttle;
+mod verify;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use contracts::auth::{Account, Auth, CheckSession, FindAccount, MintLink, MintedLink, SessionStanding};
+use contracts::permissions::Permissions;
+use contracts::{Caller, Error as Shared, SessionId, Time};
+use platform::cache::Cache;
+use platform::clock::Clock;
+use platform::db::Database;
+use platform::limits::{Bucket, Limit};
+use platform::settings::MasterKey;
+use platform::tokens::{KeySource, PublicKeys};
+use url::Url;
+
+use crate::model::Policy;
+use crate::settings::Settings;
+use crate::store::sessions::Standing;
+use attempts::Attempts;
+use passwords::HashPool;
+use signing_keys::SigningKeys;
+
+pub(crate) use login::Login;
+pub(crate) use mint::Tokens;
+pub(crate) use register::Register;
+pub(crate) use set_up::SetUp;
+pub use set_up::SetupLink;
+
+/// What the module needs from outside.
+pub struct Dependencies {
+    /// Where it keeps its tables; they must be there.
+    pub db: Database,
+    /// What time it is.
+    pub clock: Clock,
+    /// What the operator chose.
+    pub settings: Settings,
+    /// Where people reach this service; every link and the issuer of every token come from here.
+    pub public_url: Url,
+    /// Seals signing keys, and keeps the names of limits from being guessed.
+    pub master_key: MasterKey,
+    /// Who decides about roles: asked to appoint the first administrator.
+    pub permissions: Arc<dyn Permissions>,
+    /// How much of the sessions that are asked about often is remembered here. Off where several processes share a
+    /// database, because each hears only of the sessions that it ended itself.
+    pub cache: platform::cache::Settings,
+}
+
+/// The module.
+pub struct Service {
+    db: Database,
+    clock: Clock,
+    settings: Settings,
+    /// The public URL without a slash at its end.
+    issuer: String,
+    audience: String,
+    permissions: Arc<dyn Permissions>,
+    standings: Cache<SessionId, Option<Standing>>,
+    passwords: HashPool,
+    keys: SigningKeys,
+    attempts: Attempts,
+    /// Goes into the name of every limit, so that who reads the table can't tell whose it is.
+    limits_key: [u8; 32],
+}
+
+impl Service {
+    /// Starts the module: its hashing threads, and its signing key when there is none yet.
+    ///
+    /// # Errors
+    /// A sentence for the operator when the settings are not fit for use; otherwise what the database or the master
+    /// key say.
+    pub async fn new(dependencies: Dependencies) -> Result<Self, Shared> {
+        let Dependencies { db, clock, settings, public_url, master_key, permissions, cache } = dependencies;
+        let problems = settings.problems();
+        if !problems.is_empty() {
+            return Err(Shared::invalid("auth.unfit_settings", problems.join(" ")));
+        }
+        let issuer = public_url.as_str().trim_end_matches('/').to_owned();
+        let audience = Some(&settings.tokens.audience).filter(|audience| !audience.is_empty());
+        Ok(Self {
+            audience: audience.unwrap_or(&issuer).clone(),
+            keys: SigningKeys::open(&db, &clock, &master_key, settings.tokens.algorithm).await?,
+            passwords: HashPool::start(&settings.hash)?,
+            attempts: Attempts::default(),
+            limits_key: master_key.derive("auth.limits"),
+            db,
+            clock,
+            settings,
+            issuer,
+            permissions,
+            standings: Cache::new("auth.sessions", &cache),
+        })
+    }
+
+    /// The issuer of this module's tokens: the public URL without a slash at its end.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The audience of this module's access tokens.
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        &self.audience
+    }
+
+    fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    fn policy(&self) -> Policy {
+        Policy { min_length: self.settings.password.min_length }
+    }
+
+    /// The limit's bucket for whom the parts stand together.
+    fn bucket(&self, operation: &'static str, parts: &[&str]) -> Bucket {
+        let key: &[u8] = &self.limits_key;
+        let parts: Vec<&[u8]> =
+            std::iter::once(key).chain(parts.iter().map(|part| part.as_bytes())).collect();
+        Bucket::of(operation, &parts)
+    }
+
+    /// How many messages may be sent to one address because somebody typed it in, and to whom.
+    fn message_limit(&self, address: &str) -> (Bucket, Limit) {
+        (self.bucket("auth.messages", &[address]), hourly(self.settings.limits.messages_per_address))
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("auth::Service").finish_non_exhaustive()
+    }
+}
+
+/// So many an hour.
+fn hourly(capacity: u32) -> Limit {
+    Limit { capacity, window: Duration::from_secs(3_600) }
+}
+
+/// What other modules may ask; each answer is its use case's.
+#[async_trait]
+impl Auth for Service {
+    async fn find_account(&self, _: &Caller, ask: FindAccount) -> Result<Option<Account>, Shared> {
+        Ok(self.account(ask.user).await?)
+    }
+
+    async fn check_session(&self, _: &Caller, ask: CheckSession) -> Result<SessionStanding, Shared> {
+        Ok(self.session_standing(ask).await?)
+    }
+
+    async fn mint_link(&self, _: &Caller, ask: MintLink) -> Result<MintedLink, Shared> {
+        Ok(self.link(ask.request).await?)
+    }
+}
+
+#[async_trait]
+impl KeySource for Service {
+    async fn load(&self) -> Result<PublicKeys, Shared> {
+        self.public_keys().await
+    }
+}

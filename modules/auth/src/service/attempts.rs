@@ -1,0 +1,158 @@
+//! How many logins are being tried at this moment, by whom: what the database's counter can't know yet.
+//!
+//! Failures are counted in the database when they have happened. Between asking the counter and telling it of a
+//! failure lies a hash, and who guesses in parallel would pass in that gap. So each try has a place in the lanes it
+//! belongs to (one for the address, one for the address and the network), and is admitted only when the counter has
+//! room for it and for everybody before it. Who finds no room waits for those before it to end, so that correct
+//! logins in parallel don't block each other. The count is this process's own: so many replicas, so many lanes.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use platform::limits::Bucket;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+/// A lane is one bucket of failures.
+type Key = [u8; 32];
+
+/// Every lane that somebody is in.
+#[derive(Default)]
+pub(super) struct Attempts(Arc<Mutex<HashMap<Key, Lane>>>);
+
+struct Lane {
+    /// As many as the limit allows may be at work at once; the others wait here, first come first served.
+    room: Arc<Semaphore>,
+    /// Somebody's try has ended.
+    ended: Arc<Notify>,
+    /// Who has a place, waiting or at work; the lane goes with the last one.
+    present: usize,
+    /// Tries that may still turn out to be failures.
+    undecided: u32,
+}
+
+/// Somebody in a lane.
+pub(super) struct Place {
+    lanes: Arc<Mutex<HashMap<Key, Lane>>>,
+    key: Key,
+    ended: Arc<Notify>,
+    undecided: bool,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Attempts {
+    /// Waits until fewer than `capacity` are at work in the lane.
+    pub(super) async fn enter(&self, bucket: &Bucket, capacity: u32) -> Place {
+        let (mut place, room) = self.join(bucket.key_hash, capacity);
+        // The semaphore is never closed; without a permit the counter alone decides.
+        place.permit = room.acquire_owned().await.ok();
+        place
+    }
+
+    fn join(&self, key: Key, capacity: u32) -> (Place, Arc<Semaphore>) {
+        let mut lanes = held(&self.0);
+        let lane = lanes.entry(key).or_insert_with(|| Lane {
+            room: Arc::new(Semaphore::new(usize::try_from(capacity.max(1)).unwrap_or(1))),
+            ended: Arc::default(),
+            present: 0,
+            undecided: 0,
+        });
+        lane.present += 1;
+        let (room, ended) = (Arc::clone(&lane.room), Arc::clone(&lane.ended));
+        (Place { lanes: Arc::clone(&self.0), key, ended, undecided: false, permit: None }, room)
+    }
+}
+
+impl Place {
+    /// Declares a try, and tells how many others are undecided. The counter must be asked after this: whoever ends
+    /// in between is then seen twice rather than not at all.
+    pub(super) fn declare(&mut self) -> u32 {
+        let mut lanes = held(&self.lanes);
+        let Some(lane) = lanes.get_mut(&self.key) else { return 0 };
+        let others = lane.undecided;
+        lane.undecided += 1;
+        self.undecided = true;
+        others
+    }
+
+    /// Takes the declaration back, and waits until somebody else's try has ended, but not long.
+    pub(super) async fn wait(&mut self) {
+        let ended = Arc::clone(&self.ended);
+        let somebody = ended.notified();
+        self.decide();
+        // A try may have ended just before this wait began.
+        let _ = tokio::time::timeout(Duration::from_millis(50), somebody).await;
+    }
+
+    fn decide(&mut self) {
+        if std::mem::take(&mut self.undecided)
+            && let Some(lane) = held(&self.lanes).get_mut(&self.key)
+        {
+            lane.undecided = lane.undecided.saturating_sub(1);
+        }
+    }
+}
+
+/// To be dropped after a failure was counted.
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.decide();
+        self.permit = None;
+        self.ended.notify_waiters();
+        if let Entry::Occupied(mut lane) = held(&self.lanes).entry(self.key) {
+            lane.get_mut().present -= 1;
+            if lane.get().present == 0 {
+                lane.remove();
+            }
+        }
+    }
+}
+
+fn held(lanes: &Mutex<HashMap<Key, Lane>>) -> MutexGuard<'_, HashMap<Key, Lane>> {
+    lanes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bucket(name: &[u8]) -> Bucket {
+        Bucket::of("test", &[name])
+    }
+
+    #[tokio::test]
+    async fn everybody_sees_those_before() {
+        let attempts = Attempts::default();
+        let mut first = attempts.enter(&bucket(b"a"), 3).await;
+        let mut second = attempts.enter(&bucket(b"a"), 3).await;
+        let mut elsewhere = attempts.enter(&bucket(b"b"), 3).await;
+        assert_eq!((first.declare(), second.declare(), elsewhere.declare()), (0, 1, 0));
+        drop(first);
+        assert_eq!(attempts.enter(&bucket(b"a"), 3).await.declare(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_full_lane_lets_the_next_one_in_when_somebody_leaves() {
+        let attempts = Attempts::default();
+        let first = attempts.enter(&bucket(b"a"), 1).await;
+        let name = bucket(b"a");
+        let mut second = Box::pin(attempts.enter(&name, 1));
+        assert!(futures_util::poll!(&mut second).is_pending());
+        drop(first);
+        assert_eq!(second.await.declare(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_empty_lane_is_forgotten() {
+        let attempts = Attempts::default();
+        let name = bucket(b"a");
+        let place = attempts.enter(&name, 1).await;
+        let mut given_up = Box::pin(attempts.enter(&name, 1));
+        assert!(futures_util::poll!(&mut given_up).is_pending());
+        drop(given_up);
+        assert_eq!(held(&attempts.0).len(), 1);
+        drop(place);
+        assert_eq!(held(&attempts.0).len(), 0);
+    }
+}

@@ -1,0 +1,97 @@
+//! Ending one's own sessions: one, this one, or all the others. Each is refused on the very next request.
+
+use contracts::auth::SessionRevoked;
+use contracts::{Caller, SessionId, Time, UserId};
+use platform::db::DbConn;
+use platform::{audit, outbox};
+
+use super::Service;
+use super::refresh::about;
+use crate::error::Error;
+use crate::model::RevokedReason;
+use crate::store::sessions;
+
+impl Service {
+    /// Logs out. That the session is gone already is as good.
+    pub(crate) async fn sign_out(
+        &self,
+        caller: &Caller,
+        user: UserId,
+        session: SessionId,
+    ) -> Result<(), Error> {
+        self.end(caller, user, session, RevokedReason::SignedOut).await.map(|_| ())
+    }
+
+    /// Ends one session of the caller.
+    ///
+    /// # Errors
+    /// 404 when the caller has no such live session.
+    pub(crate) async fn revoke(
+        &self,
+        caller: &Caller,
+        user: UserId,
+        session: SessionId,
+    ) -> Result<(), Error> {
+        let ended = self.end(caller, user, session, RevokedReason::Revoked).await?;
+        if ended { Ok(()) } else { Err(Error::UnknownSession) }
+    }
+
+    /// Ends every session of the caller but this one.
+    pub(crate) async fn revoke_others(
+        &self,
+        caller: &Caller,
+        user: UserId,
+        kept: SessionId,
+    ) -> Result<(), Error> {
+        let (now, reason) = (self.now(), RevokedReason::Revoked);
+        let ended = self
+            .db
+            .transaction(async |tx| {
+                let ended = sessions::revoke_others(tx, user, kept, reason, now).await?;
+                for session in &ended {
+                    tell(tx, caller, user, *session, reason, now).await?;
+                }
+                Ok::<_, Error>(ended)
+            })
+            .await?;
+        self.forget_standings(&ended);
+        Ok(())
+    }
+
+    async fn end(
+        &self,
+        caller: &Caller,
+        user: UserId,
+        session: SessionId,
+        reason: RevokedReason,
+    ) -> Result<bool, Error> {
+        let now = self.now();
+        let ended = self
+            .db
+            .transaction(async |tx| {
+                let ended = sessions::revoke(tx, user, session, reason, now).await?;
+                if ended {
+                    tell(tx, caller, user, session, reason, now).await?;
+                }
+                Ok::<_, Error>(ended)
+            })
+            .await?;
+        self.forget_standings(&[session]);
+        Ok(ended)
+    }
+}
+
+async fn tell(
+    tx: &mut DbConn,
+    caller: &Caller,
+    user: UserId,
+    session: SessionId,
+    reason: RevokedReason,
+    now: Time,
+) -> Result<(), Error> {
+    let fact = SessionRevoked { user, session, reason: reason.as_str().to_owned() };
+    outbox::publish(tx, now, caller, &fact).await?;
+    audit::record(tx, now, caller, about("auth.session.revoked", session)).await?;
+    metrics::counter!("doorward_sessions_revoked_total", "reason" => reason.as_str()).increment(1);
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! What an operator may choose, with the defaults. Every number says its unit; what is out of range stops the start.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The settings of this module, section `auth`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// What a new password must keep to.
+    pub password: PasswordSettings,
+    /// How passwords are hashed.
+    pub hash: HashSettings,
+    /// Access and refresh tokens.
+    pub tokens: TokenSettings,
+    /// Links with one-time secrets.
+    pub links: LinkSettings,
+    /// How often things may be tried.
+    pub limits: LimitSettings,
+}
+
+/// What a new password must keep to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PasswordSettings {
+    /// Characters a password needs: 8 to 64. NIST asks for 15 where the password is the only factor.
+    pub min_length: usize,
+}
+
+impl Default for PasswordSettings {
+    fn default() -> Self {
+        Self { min_length: 8 }
+    }
+}
+
+/// How passwords are hashed (Argon2id, RFC 9106), and by whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HashSettings {
+    /// Memory of one hash in KiB: 19456 (19 MiB) to 1048576.
+    pub memory_kib: u32,
+    /// Passes over the memory: 2 to 64.
+    pub iterations: u32,
+    /// Lanes: 1 to 16. They are computed one after the other.
+    pub parallelism: u32,
+    /// Hashing threads: 1 to 256; 0 means one a core.
+    pub threads: usize,
+    /// How far hashing stands back behind everything else: 0 (not at all) to 19 (it takes what nobody else wants).
+    pub nice: i32,
+    /// Hashes that may wait: 1 to 10000. Beyond that, the answer is 503 at once.
+    pub queue: usize,
+    /// Hashes may be cheaper than is safe. No configuration can say so, only [`HashSettings::testing`].
+    #[serde(skip)]
+    pub(crate) cheap: bool,
+}
+
+impl Default for HashSettings {
+    fn default() -> Self {
+        Self {
+            memory_kib: 19_456,
+            iterations: 2,
+            parallelism: 1,
+            threads: 0,
+            nice: 19,
+            queue: 128,
+            cheap: false,
+        }
+    }
+}
+
+impl HashSettings {
+    /// The cheapest that Argon2 can do: for tests.
+    #[must_use]
+    pub fn testing() -> Self {
+        Self {
+            memory_kib: 8,
+            iterations: 1,
+            nice: 0,
+            threads: 2,
+            queue: 1_000,
+            cheap: true,
+            ..Self::default()
+        }
+    }
+}
+
+/// The algorithm that signs access tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SigningAlgorithm {
+    /// Ed25519 (RFC 8037).
+    #[default]
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+    /// ECDSA on P-256, for clients that know nothing newer.
+    #[serde(rename = "ES256")]
+    Es256,
+}
+
+/// Access and refresh tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TokenSettings {
+    /// What signs access tokens.
+    pub algorithm: SigningAlgorithm,
+    /// For whom access tokens are; empty means this service itself (`public_url`).
+    pub audience: String,
+    /// How long an access token is good, in seconds: 30 to 3600.
+    pub access_seconds: u64,
+    /// How long a session lives without being refreshed, in days: 1 to 365.
+    pub idle_days: u64,
+    /// How long a session lives at most, in days: 1 to 365.
+    pub absolute_days: u64,
+    /// How long after its use a refresh token may come back, because its answer got lost, in seconds: 0 to 60.
+    pub grace_seconds: u64,
+}
+
+impl TokenSettings {
+    pub(crate) fn access(&self) -> Duration {
+        Duration::from_secs(self.access_seconds)
+    }
+
+    pub(crate) fn idle(&self) -> Duration {
+        Duration::from_secs(self.idle_days.saturating_mul(86_400))
+    }
+
+    pub(crate) fn absolute(&self) -> Duration {
+        Duration::from_secs(self.absolute_days.saturating_mul(86_400))
+    }
+
+    pub(crate) fn grace(&self) -> Duration {
+        Duration::from_secs(self.grace_seconds)
+    }
+}
+
+impl Default for TokenSettings {
+    fn default() -> Self {
+        Self {
+            algorithm: SigningAlgorithm::EdDsa,
+            audience: String::new(),
+            access_seconds: 600,
+            idle_days: 30,
+            absolute_days: 90,
+            grace_seconds: 10,
+        }
+    }
+}
+
+/// Links with one-time secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LinkSettings {
+    /// How long a verification link is good, in hours: 1 to 168.
+    pub verification_hours: u64,
+    /// How long the printed set-up link is good, in hours: 1 to 168.
+    pub setup_hours: u64,
+}
+
+impl LinkSettings {
+    pub(crate) fn verification(&self) -> Duration {
+        Duration::from_secs(self.verification_hours.saturating_mul(3_600))
+    }
+
+    pub(crate) fn setup(&self) -> Duration {
+        Duration::from_secs(self.setup_hours.saturating_mul(3_600))
+    }
+}
+
+impl Default for LinkSettings {
+    fn default() -> Self {
+        Self { verification_hours: 24, setup_hours: 24 }
+    }
+}
+
+/// How often things may be tried. Each is at least 1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitSettings {
+    /// Failed logins for one address from one network (IPv4 /24, IPv6 /64) in 15 minutes.
+    pub login_failures_per_network: u32,
+    /// Failed logins for one address from anywhere in an hour.
+    pub login_failures_per_address: u32,
+    /// Registrations from one network in an hour.
+    pub registrations_per_network: u32,
+    /// Messages that are sent to one address in an hour because somebody typed it in.
+    pub messages_per_address: u32,
+    /// Asks for another verification message for one address in an hour.
+    pub resends_per_address: u32,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            login_failures_per_network: 10,
+            login_failures_per_address: 100,
+            registrations_per_network: 10_000,
+            messages_per_address: 5,
+            resends_per_address: 5,
+        }
+    }
+}
+
+impl Settings {
+    /// Cheap hashes and everything else as by default: for tests.
+    #[must_use]
+    pub fn testing() -> Self {
+        Self { hash: HashSettings::testing(), ..Self::default() }
+    }
+
+    /// What is wrong with them, a sentence each; empty when they are fit for use.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let (hash, tokens, links, limits) = (&self.hash, &self.tokens, &self.links, &self.limits);
+        let (least_memory, least_iterations) = if hash.cheap { (8, 1) } else { (19_456, 2) };
+        let ranges: [(&str, u64, u64, u64); 18] = [
+            ("password.min_length", self.password.min_length as u64, 8, 64),
+            ("hash.memory_kib", hash.memory_kib.into(), least_memory, 1_048_576),
+            ("hash.iterations", hash.iterations.into(), least_iterations, 64),
+            ("hash.parallelism", hash.parallelism.into(), 1, 16),
+            ("hash.threads", hash.threads as u64, 0, 256),
+            ("hash.nice", u64::try_from(hash.nice).unwrap_or(u64::MAX), 0, 19),
+            ("hash.queue", hash.queue as u64, 1, 10_000),
+            ("tokens.access_seconds", tokens.access_seconds, 30, 3_600),
+            ("tokens.idle_days", tokens.idle_days, 1, 365),
+            ("tokens.absolute_days", tokens.absolute_days, 1, 365),
+            ("tokens.grace_seconds", tokens.grace_seconds, 0, 60),
+            ("links.verification_hours", links.verification_hours, 1, 168),
+            ("links.setup_hours", links.setup_hours, 1, 168),
+            ("limits.login_failures_per_network", limits.login_failures_per_network.into(), 1, 1_000),
+            ("limits.login_failures_per_address", limits.login_failures_per_address.into(), 1, 1_000),
+            ("limits.registrations_per_network", limits.registrations_per_network.into(), 1, 1_000_000),
+            ("limits.messages_per_address", limits.messages_per_address.into(), 1, 1_000),
+            ("limits.resends_per_address", limits.resends_per_address.into(), 1, 1_000),
+        ];
+        ranges
+            .into_iter()
+            .filter(|(_, value, min, max)| value < min || value > max)
+            .map(|(name, _, min, max)| format!("auth.{name} must be between {min} and {max}."))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_fit_for_use() {
+        assert_eq!(Settings::default().problems(), Vec::<String>::new());
+        assert_eq!(Settings::testing().problems(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn no_configuration_makes_hashes_cheap() {
+        let read = |json| serde_json::from_value::<Settings>(json);
+        assert!(read(serde_json::json!({"hash": {"cheap": true}})).is_err());
+        let settings = read(serde_json::json!({"hash": {"memory_kib": 8, "iterations": 1}})).unwrap();
+        assert_eq!(settings.problems().len(), 2);
+    }
+
+    #[test]
+    fn silly_numbers_are_told() {
+        let mut settings = Settings::default();
+        settings.hash.memory_kib = 1_024;
+        settings.hash.iterations = 1;
+        settings.password.min_length = 4;
+        settings.hash.nice = -5;
+        settings.tokens.access_seconds = 86_400;
+        settings.limits.resends_per_address = 0;
+        let problems = settings.problems().join("\n");
+        for name in
+            ["min_length", "memory_kib", "iterations", "nice", "access_seconds", "resends_per_address"]
+        {
+            assert!(problems.contains(name), "{name} is not in {problems}");
+        }
+    }
+}

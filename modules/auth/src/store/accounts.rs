@@ -1,0 +1,136 @@
+//! The rows of accounts and of their passwords.
+
+use contracts::auth::AccountState;
+use contracts::{EmailAddress, Time, UserId};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use platform::db::{Db, DbConn, Result};
+
+use crate::model::{Account, PasswordHash, StoredEmail};
+use crate::schema::{auth_accounts as accounts, auth_credentials as credentials};
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = accounts, check_for_backend(Db), treat_none_as_default_value = false)]
+struct AccountRow {
+    id: UserId,
+    email: String,
+    state: AccountState,
+    verified_at: Option<Time>,
+    credential_version: i64,
+    revision: i64,
+    created_at: Time,
+    updated_at: Time,
+}
+
+impl From<AccountRow> for Account {
+    fn from(row: AccountRow) -> Self {
+        Self {
+            id: row.id,
+            email: StoredEmail(row.email),
+            state: row.state,
+            verified_at: row.verified_at,
+            credential_version: row.credential_version,
+            revision: row.revision,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// Adds an account; false when the address has one already.
+pub(crate) async fn insert(tx: &mut DbConn, account: Account) -> Result<bool> {
+    let row = AccountRow {
+        id: account.id,
+        email: account.email.0,
+        state: account.state,
+        verified_at: account.verified_at,
+        credential_version: account.credential_version,
+        revision: account.revision,
+        created_at: account.created_at,
+        updated_at: account.updated_at,
+    };
+    let added = diesel::insert_into(accounts::table)
+        .values(row)
+        .on_conflict(accounts::email)
+        .do_nothing()
+        .execute(tx)
+        .await?;
+    Ok(added == 1)
+}
+
+/// One account.
+pub(crate) async fn find(c: &mut DbConn, id: UserId) -> Result<Option<Account>> {
+    let row = accounts::table.find(id).select(AccountRow::as_select()).first(c).await.optional()?;
+    Ok(row.map(Account::from))
+}
+
+/// The account with this address.
+pub(crate) async fn find_by_email(c: &mut DbConn, email: &EmailAddress) -> Result<Option<Account>> {
+    let query = accounts::table.filter(accounts::email.eq(email.as_str())).select(AccountRow::as_select());
+    Ok(query.first(c).await.optional()?.map(Account::from))
+}
+
+/// The account with this address and its password, when it has one.
+pub(crate) async fn find_with_password(
+    c: &mut DbConn,
+    email: &EmailAddress,
+) -> Result<Option<(Account, Option<PasswordHash>)>> {
+    let query = accounts::table
+        .left_join(credentials::table)
+        .filter(accounts::email.eq(email.as_str()))
+        .select((AccountRow::as_select(), credentials::password_hash.nullable()));
+    let found: Option<(AccountRow, Option<String>)> = query.first(c).await.optional()?;
+    Ok(found.map(|(row, hash)| (row.into(), hash.map(PasswordHash))))
+}
+
+/// Makes an unverified account an active one whose password has just changed; none when it is not unverified. Locks
+/// the account.
+pub(crate) async fn activate(tx: &mut DbConn, id: UserId, now: Time) -> Result<Option<Account>> {
+    let unverified = accounts::table.find(id).filter(accounts::state.eq(AccountState::Unverified));
+    let row = diesel::update(unverified)
+        .set((
+            accounts::state.eq(AccountState::Active),
+            accounts::verified_at.eq(Some(now)),
+            accounts::credential_version.eq(accounts::credential_version + 1),
+            accounts::revision.eq(accounts::revision + 1),
+            accounts::updated_at.eq(now),
+        ))
+        .returning(AccountRow::as_returning())
+        .get_result(tx)
+        .await
+        .optional()?;
+    Ok(row.map(Account::from))
+}
+
+/// Notes a login, when the account is active and what proves its owner is still what was looked at; false otherwise.
+/// Locks the account, so that disabling it and changing its password come before or after, never in between.
+pub(crate) async fn note_login(
+    tx: &mut DbConn,
+    id: UserId,
+    credential_version: i64,
+    now: Time,
+) -> Result<bool> {
+    let unchanged = accounts::table
+        .find(id)
+        .filter(accounts::state.eq(AccountState::Active))
+        .filter(accounts::credential_version.eq(credential_version));
+    let noted = diesel::update(unchanged).set(accounts::last_login_at.eq(Some(now))).execute(tx).await?;
+    Ok(noted == 1)
+}
+
+/// Gives the account this password, instead of the one it may have.
+pub(crate) async fn set_password(tx: &mut DbConn, id: UserId, hash: &PasswordHash, now: Time) -> Result<()> {
+    let values = (
+        credentials::account_id.eq(id),
+        credentials::password_hash.eq(&hash.0),
+        credentials::updated_at.eq(now),
+    );
+    diesel::insert_into(credentials::table)
+        .values(values)
+        .on_conflict(credentials::account_id)
+        .do_update()
+        .set((credentials::password_hash.eq(&hash.0), credentials::updated_at.eq(now)))
+        .execute(tx)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! The rows of signing keys. What is in them is opened and checked in `service/signing_keys.rs`.
+
+use contracts::Time;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use platform::db::{Db, DbConn, Json, Result};
+use serde_json::Value;
+
+use crate::schema::auth_signing_keys as keys;
+
+/// A key as it is stored.
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = keys, check_for_backend(Db), treat_none_as_default_value = false)]
+pub(crate) struct SigningKeyRow {
+    pub(crate) kid: String,
+    pub(crate) sequence: i64,
+    pub(crate) algorithm: String,
+    /// Sealed.
+    pub(crate) private_key: Vec<u8>,
+    pub(crate) public_jwk: Json<Value>,
+    pub(crate) created_at: Time,
+    pub(crate) not_before: Time,
+    pub(crate) retired_at: Option<Time>,
+}
+
+/// The keys that are published at that moment, oldest first.
+pub(crate) async fn published(c: &mut DbConn, now: Time) -> Result<Vec<SigningKeyRow>> {
+    let query = keys::table.filter(keys::retired_at.is_null().or(keys::retired_at.gt(now)));
+    Ok(query.order(keys::sequence.asc()).select(SigningKeyRow::as_select()).load(c).await?)
+}
+
+/// How many keys there ever were.
+pub(crate) async fn last_sequence(c: &mut DbConn) -> Result<i64> {
+    let last: Option<i64> =
+        keys::table.select(keys::sequence).order(keys::sequence.desc()).first(c).await.optional()?;
+    Ok(last.unwrap_or(0))
+}
+
+/// Adds a key; false when another process made one with this sequence.
+pub(crate) async fn insert(tx: &mut DbConn, key: &SigningKeyRow) -> Result<bool> {
+    let added = diesel::insert_into(keys::table).values(key).on_conflict_do_nothing().execute(tx).await?;
+    Ok(added == 1)
+}

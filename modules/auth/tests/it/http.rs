@@ -1,0 +1,10 @@
+//! What anybody sees from outside.
+
+mod logins;
+mod pages;
+mod refresh;
+mod registrations;
+mod sessions;
+mod setup;
+mod tokens;
+mod verifications;
