@@ -26,7 +26,10 @@ platform::rights! {
 
 /// The routes of the public interface. They need a [`Service`], a gate and cursors as application data.
 pub fn routes(cfg: &mut ServiceConfig<'_>) {
-    cfg.service(send).service(list).service(get_one).service(retry);
+    cfg.service(send_notification)
+        .service(list_notifications)
+        .service(get_notification)
+        .service(retry_notification);
 }
 
 /// Sends a message. Needs the right `notifications:send`.
@@ -46,7 +49,7 @@ pub fn routes(cfg: &mut ServiceConfig<'_>) {
     security(("bearer" = [])),
 )]
 #[post("/api/v1/notifications")]
-async fn send(
+async fn send_notification(
     caller: Allowed<SendNotifications>,
     body: IdempotentJson<SendRequest>,
     service: web::Data<Service>,
@@ -64,7 +67,7 @@ async fn send(
     security(("bearer" = [])),
 )]
 #[get("/api/v1/notifications")]
-async fn list(
+async fn list_notifications(
     _caller: Allowed<ReadNotifications>,
     query: Query<ListQuery>,
     service: web::Data<Service>,
@@ -86,7 +89,7 @@ async fn list(
     security(("bearer" = [])),
 )]
 #[get("/api/v1/notifications/{id}")]
-async fn get_one(
+async fn get_notification(
     _caller: Allowed<ReadNotifications>,
     id: Path<NotificationId>,
     service: web::Data<Service>,
@@ -105,7 +108,7 @@ async fn get_one(
     security(("bearer" = [])),
 )]
 #[post("/api/v1/notifications/{id}/retry")]
-async fn retry(
+async fn retry_notification(
     caller: Allowed<SendNotifications>,
     id: Path<NotificationId>,
     service: web::Data<Service>,

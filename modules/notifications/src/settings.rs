@@ -4,6 +4,7 @@
 //! and the environment is the application's.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -85,9 +86,10 @@ impl Settings {
         Duration::from_millis(self.send_timeout_ms)
     }
 
-    /// How long a claimed message stays with a worker: the try itself, and half a minute to write down how it went.
+    /// How long a claimed message stays with a worker: the try itself, and as long again to write down how
+    /// it went.
     pub(crate) fn lease(&self) -> Duration {
-        self.send_timeout() + Duration::from_secs(30)
+        self.send_timeout().saturating_mul(2)
     }
 }
 
@@ -96,7 +98,8 @@ impl Settings {
 #[serde(default, deny_unknown_fields)]
 pub struct Smtp {
     /// `smtps://USER:PASSWORD@HOST` (TLS from the start), `smtp://USER:PASSWORD@HOST` (STARTTLS, required) or
-    /// `smtp+insecure://HOST` (no TLS and no password: for a relay on the same machine). Empty: no mail server.
+    /// `smtp+insecure://HOST` (no TLS and no password). A server on this machine, `smtp://127.0.0.1:2525`, needs no
+    /// TLS either. Empty: no mail server.
     pub url: SmtpUrl,
     /// The sender, as `mail@example.org` or `Name <mail@example.org>`.
     pub from: String,
@@ -139,7 +142,11 @@ impl Smtp {
             return problems;
         }
         problems.extend(self.url.relay().err().map(str::to_owned));
-        problems.extend(self.sender().err().map(str::to_owned));
+        if !self.from.is_empty() {
+            problems.extend(self.sender().err().map(str::to_owned));
+        } else if !development {
+            problems.push(WRONG_SENDER.to_owned());
+        }
         if self.idle_connections > 64 {
             problems.push("smtp.idle_connections must be from 0 to 64.".to_owned());
         }
@@ -151,20 +158,24 @@ impl Smtp {
 
     /// The sender's name, when it has one, and address.
     pub(crate) fn sender(&self) -> Result<(Option<String>, EmailAddress), &'static str> {
-        const WRONG: &str =
-            "smtp.from must be the sender of all mail, as `mail@example.org` or `Name <mail@example.org>`.";
-        let from = self.from.trim();
+        let from = if self.from.is_empty() { NOBODY } else { self.from.trim() };
         let (name, address) = match from.strip_suffix('>').and_then(|from| from.split_once('<')) {
             Some((name, address)) => (name.trim(), address),
             None => ("", from),
         };
-        let address = EmailAddress::parse(address).map_err(|_| WRONG)?;
+        let address = EmailAddress::parse(address).map_err(|_| WRONG_SENDER)?;
         if name.chars().any(|c| c.is_control() || "<>\"@".contains(c)) {
-            return Err(WRONG);
+            return Err(WRONG_SENDER);
         }
         Ok(((!name.is_empty()).then(|| name.to_owned()), address))
     }
 }
+
+const WRONG_SENDER: &str =
+    "smtp.from must be the sender of all mail, as `mail@example.org` or `Name <mail@example.org>`.";
+
+/// The sender in development, when none is set: a domain that never exists (RFC 2606 section 2).
+const NOBODY: &str = "Doorward <no-reply@doorward.invalid>";
 
 /// Where the mail server is. It may hold a password, so it prints only its scheme.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
@@ -212,6 +223,11 @@ impl SmtpUrl {
         if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
             return Err(WRONG);
         }
+        let security = if security == Security::StartTls && is_this_machine(host) && url.username().is_empty() {
+            Security::Insecure
+        } else {
+            security
+        };
         let credentials = match (decoded(url.username()), url.password().map(decoded)) {
             (user, None) if user.is_empty() => None,
             (user, Some(password)) if !user.is_empty() => Some((user, password)),
@@ -226,6 +242,12 @@ impl SmtpUrl {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         Ok(Relay { security, host, port: url.port().unwrap_or(port), credentials })
     }
+}
+
+/// Whether what is sent there never leaves this machine.
+fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// The form decoder is the percent decoder that is at hand; a plus, which it would read as a space, is kept from it.
@@ -273,6 +295,11 @@ mod tests {
             of("smtp+insecure://127.0.0.1:2525"),
             Ok((Security::Insecure, "127.0.0.1".to_owned(), 2525))
         );
+        assert_eq!(of("smtp://127.0.0.1:2525"), Ok((Security::Insecure, "127.0.0.1".to_owned(), 2525)));
+        assert_eq!(of("smtp://[::1]:2525"), Ok((Security::Insecure, "::1".to_owned(), 2525)));
+        assert_eq!(of("smtp://localhost"), Ok((Security::Insecure, "localhost".to_owned(), 587)));
+        assert_eq!(of("smtp://u:p@localhost"), Ok((Security::StartTls, "localhost".to_owned(), 587)));
+        assert_eq!(of("smtp://localhost.evil.test"), Ok((Security::StartTls, "localhost.evil.test".to_owned(), 587)));
         assert_eq!(of("smtps://[::1]:2465/"), Ok((Security::Implicit, "::1".to_owned(), 2465)));
         let spelled =
             relay("smtps://mail%40example.org:a+b%2F%26=%20c@mx.example").unwrap_or_else(|_| unreachable!());
@@ -313,7 +340,8 @@ mod tests {
         assert!(none.problems(true).is_empty());
         assert!(none.problems(false).first().is_some_and(|told| told.contains("smtp.url is not set")));
         let unsigned = Smtp { url: "smtps://mx.example".into(), ..Smtp::default() };
-        assert!(unsigned.problems(true).first().is_some_and(|told| told.contains("smtp.from")));
+        assert_eq!(unsigned.problems(true), Vec::<String>::new());
+        assert!(unsigned.problems(false).first().is_some_and(|told| told.contains("smtp.from")));
         let whole = Smtp { from: "Doorward <mail@example.org>".to_owned(), ..unsigned };
         assert!(whole.problems(false).is_empty(), "{:?}", whole.problems(false));
     }
@@ -323,7 +351,7 @@ mod tests {
         let sender = |from: &str| Smtp { from: from.to_owned(), ..Smtp::default() }.sender();
         assert_eq!(sender("a@b.org").map(|(name, _)| name), Ok(None));
         assert_eq!(sender("Ä & Co <a@b.org>").map(|(name, _)| name), Ok(Some("Ä & Co".to_owned())));
-        for wrong in ["", "a", "Name <a>", "a@b.org, c@d.org", "x\r\ny <a@b.org>", "<a@b.org"] {
+        for wrong in ["a", "Name <a>", "a@b.org, c@d.org", "x\r\ny <a@b.org>", "<a@b.org"] {
             assert!(sender(wrong).is_err(), "{wrong}");
         }
     }

@@ -14,6 +14,7 @@ use crate::store::messages::Filter;
 /// A message to send.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NotificationRequest)]
 pub(super) struct SendRequest {
     to: SendTo,
     /// The template's name, such as `announcement`.
@@ -35,6 +36,7 @@ pub(super) struct SendRequest {
 /// Who gets a message: exactly one of these.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NotificationReceiver)]
 pub(super) struct SendTo {
     /// A person; the address is looked up when the message leaves.
     user_id: Option<UserId>,
@@ -60,6 +62,7 @@ impl From<SendRequest> for Asked {
 
 /// The message that was accepted.
 #[derive(Serialize, ToSchema)]
+#[schema(as = QueuedNotification)]
 pub(super) struct Queued {
     pub(super) id: NotificationId,
 }
@@ -160,6 +163,7 @@ pub(super) struct Notification {
 
 /// Who gets it: one of these.
 #[derive(Serialize, ToSchema)]
+#[schema(as = NotificationAddressee)]
 struct SentTo {
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<UserId>,

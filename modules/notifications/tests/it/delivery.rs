@@ -114,7 +114,7 @@ both_engines! {
             announce(&services[number % 4], &format!("p{number}@example.org"), "News").await;
         }
         while_working(&services, async {
-            while world.sent(&services[0]).await < 200 {
+            while hand.taken().len() < 200 || world.sent(&services[0]).await < 200 {
                 tokio::task::yield_now().await;
             }
         })
@@ -323,6 +323,22 @@ both_engines! {
         deliver_all(&service).await;
         let answer = world.ask(&service, Method::GET, "/api/v1/notifications?state=failed", None).await;
         assert_eq!(answer.body["items"].as_array().unwrap().len(), 1, "{}", answer.text);
+    }
+
+    async fn a_worker_is_woken_by_a_message_and_does_not_wait_for_its_next_look(db: Database) {
+        let mut world = World::new(db);
+        world.settings.poll_interval_ms = 3_600_000;
+        let hand = Hand::new(|_| Ok(()));
+        let service = world.service_with(hand.clone());
+        while_working(&[Arc::clone(&service)], async {
+            for count in 1..=3 {
+                announce(&service, "mia@example.org", "News").await;
+                while hand.taken().len() < count {
+                    tokio::task::yield_now().await;
+                }
+            }
+        })
+        .await;
     }
 
     async fn a_worker_that_is_told_to_stop_ends_what_it_began(db: Database) {
