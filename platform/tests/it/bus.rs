@@ -113,7 +113,7 @@ both_engines! {
         let clock = clock();
         let good = Listener::new("good", &db, &clock, Manner::Takes);
         let bad = Listener::new("bad", &db, &clock, Manner::Hangs);
-        let settings = Settings { deadline_ms: 100, max_attempts: 1, ..Settings::default() };
+        let settings = Settings { deadline_ms: 2_000, max_attempts: 1, ..Settings::default() };
         let bus = local_bus(&db, &clock, &[&bad, &good], settings);
         let event = publish(&bus, 1).await;
         assert_eq!(bus.run_once().await.unwrap(), 2);
