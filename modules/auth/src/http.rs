@@ -27,8 +27,5 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(sessions::revoke)
         .service(setup::set_up)
         .service(keys::jwks)
-        .service(pages::verify)
-        .service(pages::setup)
-        .service(pages::style)
-        .service(pages::script);
+        .map(pages::routes);
 }

@@ -5,56 +5,42 @@
 //! elsewhere, nothing runs inline, and nobody may frame them.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, get};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// The pages, which are for people and so no part of the interface's document.
+pub(super) fn routes(config: &mut ServiceConfig) -> &mut ServiceConfig {
+    config.service(verify).service(setup).service(style).service(script)
+}
+
 /// The page behind a verification link.
-///
 /// Anyone may open it; opening it changes nothing.
-#[utoipa::path(
-    tag = "pages",
-    responses((status = 200, description = "A page.", body = String, content_type = "text/html"))
-)]
 #[get("/verify")]
-pub(super) async fn verify() -> HttpResponse {
+async fn verify() -> HttpResponse {
     page(include_str!("pages/verify.html"))
 }
 
 /// The page behind the set-up link.
-///
 /// Anyone may open it; opening it changes nothing.
-#[utoipa::path(
-    tag = "pages",
-    responses((status = 200, description = "A page.", body = String, content_type = "text/html"))
-)]
 #[get("/setup")]
-pub(super) async fn setup() -> HttpResponse {
+async fn setup() -> HttpResponse {
     page(include_str!("pages/setup.html"))
 }
 
 /// The pages' style.
-///
 /// Anyone may load it.
-#[utoipa::path(
-    tag = "pages",
-    responses((status = 200, description = "A style sheet.", body = String, content_type = "text/css"))
-)]
 #[get("/assets/auth.css")]
-pub(super) async fn style() -> HttpResponse {
+async fn style() -> HttpResponse {
     asset("text/css; charset=utf-8", include_str!("pages/auth.css"))
 }
 
 /// The pages' script.
-///
 /// Anyone may load it.
-#[utoipa::path(
-    tag = "pages",
-    responses((status = 200, description = "A script.", body = String, content_type = "text/javascript"))
-)]
 #[get("/assets/auth.js")]
-pub(super) async fn script() -> HttpResponse {
+async fn script() -> HttpResponse {
     asset("text/javascript; charset=utf-8", include_str!("pages/auth.js"))
 }
 

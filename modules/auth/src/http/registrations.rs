@@ -15,7 +15,7 @@ pub(super) struct Registration {
     /// The address that the link goes to.
     #[schema(format = Email, max_length = 254, example = "mia@example.org")]
     email: String,
-    /// At least 8 characters, at most 1024 bytes; not one that everybody tries.
+    /// At least 8 characters (the operator may ask for more), at most 1024 bytes, and not one that everybody tries.
     #[schema(value_type = String, format = Password, min_length = 8, max_length = 1024)]
     password: Password,
     /// How the person wants to be called: at most 200 characters.

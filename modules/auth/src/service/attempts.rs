@@ -68,6 +68,7 @@ impl Place {
     /// Declares a try, and tells how many others are undecided. The counter must be asked after this: whoever ends
     /// in between is then seen twice rather than not at all.
     pub(super) fn declare(&mut self) -> u32 {
+        self.retract();
         let mut lanes = held(&self.lanes);
         let Some(lane) = lanes.get_mut(&self.key) else { return 0 };
         let others = lane.undecided;
@@ -76,28 +77,25 @@ impl Place {
         others
     }
 
-    /// Takes the declaration back, and waits until somebody else's try has ended, but not long.
-    pub(super) async fn wait(&mut self) {
-        let ended = Arc::clone(&self.ended);
-        let somebody = ended.notified();
-        self.decide();
-        // A try may have ended just before this wait began.
-        let _ = tokio::time::timeout(Duration::from_millis(50), somebody).await;
-    }
-
-    fn decide(&mut self) {
+    /// Takes the declaration back.
+    pub(super) fn retract(&mut self) {
         if std::mem::take(&mut self.undecided)
             && let Some(lane) = held(&self.lanes).get_mut(&self.key)
         {
             lane.undecided = lane.undecided.saturating_sub(1);
         }
     }
+
+    /// Waits until somebody's try in this lane has ended, but not long: it may have ended just before.
+    pub(super) async fn wait(&self) {
+        let _ = tokio::time::timeout(Duration::from_millis(50), self.ended.notified()).await;
+    }
 }
 
 /// To be dropped after a failure was counted.
 impl Drop for Place {
     fn drop(&mut self) {
-        self.decide();
+        self.retract();
         self.permit = None;
         self.ended.notify_waiters();
         if let Entry::Occupied(mut lane) = held(&self.lanes).entry(self.key) {
@@ -130,6 +128,19 @@ mod tests {
         assert_eq!((first.declare(), second.declare(), elsewhere.declare()), (0, 1, 0));
         drop(first);
         assert_eq!(attempts.enter(&bucket(b"a"), 3).await.declare(), 1);
+    }
+
+    #[tokio::test]
+    async fn declaring_again_counts_once() {
+        let attempts = Attempts::default();
+        let mut first = attempts.enter(&bucket(b"a"), 3).await;
+        let mut second = attempts.enter(&bucket(b"a"), 3).await;
+        for _ in 0..3 {
+            assert_eq!((first.declare(), second.declare()), (0, 1));
+            first.retract();
+            assert_eq!(second.declare(), 0);
+            second.retract();
+        }
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ impl Service {
     /// This module's background work, until it is told to stop.
     pub async fn work(self: Arc<Self>, stop: CancellationToken) {
         loop {
-            if let Err(error) = self.sweep().await {
+            if let Err(error) = self.sweep(&stop).await {
                 let error = contracts::Error::from(error);
                 tracing::warn!(code = %error.code, "sweeping has to wait");
             }
@@ -32,23 +32,44 @@ impl Service {
         }
     }
 
-    /// Sweeps once, in batches.
-    async fn sweep(&self) -> Result<(), Error> {
+    /// Sweeps once, in batches. Tokens before their sessions: a session would take all of its own along at once.
+    async fn sweep(&self, stop: &CancellationToken) -> Result<(), Error> {
         let before = self.now().minus(KEPT);
-        while self.sweep_batch(before).await? > 0 {}
+        for kind in [Kind::RefreshTokens, Kind::Sessions, Kind::Requests] {
+            while self.sweep_batch(kind, before).await? && !stop.is_cancelled() {}
+        }
         Ok(())
     }
 
-    async fn sweep_batch(&self, before: Time) -> Result<usize, Error> {
-        self.db
+    /// False when nothing was left.
+    async fn sweep_batch(&self, kind: Kind, before: Time) -> Result<bool, Error> {
+        let swept: Result<usize, Error> = self
+            .db
             .transaction(async |tx| {
-                let tokens = refresh_tokens::over(tx, before, BATCH).await?;
-                let ended = sessions::over(tx, before, BATCH).await?;
-                let spent = requests::over(tx, before, BATCH).await?;
-                let tokens = refresh_tokens::delete(tx, tokens).await?;
-                let ended = sessions::delete(tx, ended).await?;
-                Ok(tokens + ended + requests::delete(tx, spent).await?)
+                Ok(match kind {
+                    Kind::RefreshTokens => {
+                        let over = refresh_tokens::over(tx, before, BATCH).await?;
+                        refresh_tokens::delete(tx, over).await?
+                    }
+                    Kind::Sessions => {
+                        let over = sessions::over(tx, before, BATCH).await?;
+                        sessions::delete(tx, over).await?
+                    }
+                    Kind::Requests => {
+                        let over = requests::over(tx, before, BATCH).await?;
+                        requests::delete(tx, over).await?
+                    }
+                })
             })
-            .await
+            .await;
+        Ok(swept? > 0)
     }
+}
+
+/// What is swept.
+#[derive(Clone, Copy)]
+enum Kind {
+    RefreshTokens,
+    Sessions,
+    Requests,
 }

@@ -45,6 +45,8 @@ impl Service {
             address: self.counter(per_address, hourly(settings.login_failures_per_address)).await,
         };
         while !self.has_room(&mut this).await? {
+            this.network.place.retract();
+            this.address.place.retract();
             this.network.place.wait().await;
         }
         Ok(this)
