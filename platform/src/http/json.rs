@@ -12,6 +12,7 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqA
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment, Track};
 
+use super::objects::Objects;
 use super::problem::Problem;
 
 /// Reads a JSON document as a `T`.
@@ -25,11 +26,11 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut track = Track::new();
     let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut track);
     let mut note = |path: serde_ignored::Path<'_>| unknown.push(ignored_pointer(&path));
-    let value = serde_ignored::deserialize(tracked, &mut note);
+    let value = serde_ignored::deserialize(Objects(tracked), &mut note);
     let broken = match value {
         Ok(value) if unknown.is_empty() => return Ok(value),
         Ok(_) => Vec::new(),
-        Err(error) => match refused(error, &track.path()) {
+        Err(error) => match refused(&error, &track.path()) {
             Some(field) => vec![field],
             None => return Err(malformed()),
         },
@@ -61,7 +62,7 @@ fn unknown_field(pointer: String, known: Option<&str>) -> Field {
 }
 
 /// The rule that serde says was broken; none when the document can't be read.
-fn refused(error: serde_json::Error, path: &Path) -> Option<Field> {
+fn refused(error: &serde_json::Error, path: &Path) -> Option<Field> {
     if error.classify() != Category::Data {
         return None;
     }

@@ -11,6 +11,7 @@ mod document;
 mod headers;
 mod identity;
 mod json;
+mod objects;
 mod order;
 mod paging;
 mod problem;

@@ -116,11 +116,10 @@ async fn what_is_not_json_is_not_read() {
 
 #[actix_web::test]
 async fn what_can_not_be_read_is_malformed() {
-    let deep = "[".repeat(100_000);
-    let brackets = [&deep[..50_000], &"]".repeat(10)].concat();
+    let brackets = ["[".repeat(50_000), "]".repeat(10)].concat();
     for body in ["", "{", "nonsense", "{\"email\":\"a\",}", "{} {}", "\u{feff}{}", brackets.as_str()] {
         let (status, code, _) = refused(body.to_owned()).await;
-        assert_eq!((status, code.as_str()), (400, "platform.malformed_json"), "{:.20}", body);
+        assert_eq!((status, code.as_str()), (400, "platform.malformed_json"), "{body:.20}");
     }
     assert_eq!(refused(&b"{\"email\":\"\xff\xfe\"}"[..]).await.0, 400);
     assert_eq!(refused(&b"{\"email\":\"\\ud800\"}"[..]).await.0, 400);
@@ -158,7 +157,7 @@ async fn the_field_that_breaks_the_shape_is_named() {
     assert_eq!(refused(r#"{"email":"a","age":1,"tags":[{}]}"#).await, at("/tags/0/name", "missing_field"));
     assert_eq!(refused(r#"{"email":"a","age":1,"tags":{}}"#).await, at("/tags", "wrong_type"));
     assert_eq!(refused(r#"{"email":"a","age":1,"colour":"blue"}"#).await.0, 422);
-    assert_eq!(refused("[1,2]").await.0, 422);
+    assert_eq!(refused(r#"["a",1,[],null]"#).await, at("", "wrong_type"), "fields in order are no object");
     assert_eq!(refused("null").await, at("", "wrong_type"));
 }
 
