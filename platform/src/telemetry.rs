@@ -112,7 +112,7 @@ impl<W: Write> Write for OneLineWriter<W> {
                 '\n' => out.push_str("\\n"),
                 // As JSON escapes: they stay readable there, and all of these have four digits.
                 unsafe_one if is_unsafe(unsafe_one) => {
-                    out.push_str(&format!("\\u{:04x}", u32::from(unsafe_one)))
+                    out.push_str(&format!("\\u{:04x}", u32::from(unsafe_one)));
                 }
                 plain => out.push(plain),
             }

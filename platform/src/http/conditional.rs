@@ -2,7 +2,8 @@
 //!
 //! Left out: weak tags and `If-None-Match`; nothing here is served from a browser's cache.
 
-use std::future::{Ready, ready};
+use std::future::Future;
+use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::error::HttpError;
@@ -10,6 +11,7 @@ use actix_web::http::header::{self, HeaderName, HeaderValue, TryIntoHeaderPair};
 use actix_web::{FromRequest, HttpRequest};
 use contracts::Error;
 
+use super::order::identified;
 use super::problem::{Problem, precondition_failed};
 
 /// A strong entity tag: the revision number of what was read, in quotes. Insert it into an answer as a header.
@@ -106,11 +108,16 @@ fn revision(tag: &str) -> Option<Option<i64>> {
 
 impl FromRequest for IfMatch {
     type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Self::read(request).ok_or_else(|| {
+        let identified = identified(request);
+        let said = Self::read(request).ok_or_else(|| {
             Problem::malformed("platform.invalid_if_match", "If-Match must be * or a list of entity tags.")
-        }))
+        });
+        Box::pin(async move {
+            identified.await;
+            said
+        })
     }
 }

@@ -188,7 +188,7 @@ fn tell(problem: &Problem) {
     let code = error.code.as_ref();
     match error.kind {
         contracts::Kind::Internal => {
-            tracing::error!(code, cause = causes(error), "A request failed: {code}.")
+            tracing::error!(code, cause = causes(error), "A request failed: {code}.");
         }
         contracts::Kind::Unavailable => {
             tracing::warn!(code, cause = causes(error), "A request could not be served: {code}.");

@@ -1,5 +1,7 @@
 //! Signing keys as everybody may see them: a JSON Web Key Set (RFC 7517), each key named by its own fingerprint.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -204,24 +206,24 @@ impl Jwk {
 
 /// The keys tokens may be signed with. As JSON it is a JWK set; reading one leaves out keys of other kinds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PublicKeys(Vec<PublicKey>);
+pub struct PublicKeys(Vec<Arc<PublicKey>>);
 
 impl PublicKeys {
     /// The set of these keys.
     #[must_use]
-    pub const fn new(keys: Vec<PublicKey>) -> Self {
-        Self(keys)
+    pub fn new(keys: Vec<PublicKey>) -> Self {
+        Self(keys.into_iter().map(Arc::new).collect())
     }
 
     /// The key of that id.
     #[must_use]
-    pub fn find(&self, kid: &str) -> Option<&PublicKey> {
+    pub fn find(&self, kid: &str) -> Option<&Arc<PublicKey>> {
         self.0.iter().find(|key| key.kid == kid)
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &PublicKey> {
-        self.0.iter()
+        self.0.iter().map(Arc::as_ref)
     }
 }
 
@@ -232,7 +234,7 @@ struct JwkSet<K> {
 
 impl Serialize for PublicKeys {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        JwkSet { keys: self.0.iter().map(Jwk::from).collect() }.serialize(serializer)
+        JwkSet { keys: self.iter().map(Jwk::from).collect() }.serialize(serializer)
     }
 }
 
@@ -240,7 +242,7 @@ impl<'de> Deserialize<'de> for PublicKeys {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let set = JwkSet::<serde_json::Value>::deserialize(deserializer)?;
         let keys = set.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok()?.read());
-        Ok(Self(keys.collect()))
+        Ok(Self::new(keys.collect()))
     }
 }
 

@@ -72,7 +72,7 @@ struct Held {
 }
 
 impl Held {
-    fn find(&self, kid: &str) -> Option<PublicKey> {
+    fn find(&self, kid: &str) -> Option<Arc<PublicKey>> {
         self.keys.as_ref()?.find(kid).cloned()
     }
 
@@ -174,7 +174,7 @@ impl Verifier {
     }
 
     /// The key of that id. Asks the source when the id is new or what is held is old.
-    async fn key(&self, kid: &str) -> Result<PublicKey, Refused> {
+    async fn key(&self, kid: &str) -> Result<Arc<PublicKey>, Refused> {
         let held = self.held();
         if let Some(key) = held.find(kid).filter(|_| held.is_fresh(self.clock.now())) {
             return Ok(key);

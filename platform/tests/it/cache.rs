@@ -222,6 +222,32 @@ async fn a_small_cache_stays_small() {
     assert!(source.loads() - before >= 8_000, "{}", source.loads() - before);
 }
 
+#[tokio::test]
+async fn what_a_cache_does_is_counted() {
+    assert!(platform::metrics::install());
+    let (cache, source) = (Cache::<&str, usize>::new("counted", &Settings::default()), Source::default());
+    for _ in 0..4 {
+        cache.get_or_load(&"key", || source.load()).await.unwrap();
+    }
+    let overtaken = cache.get_or_load(&"other", || async {
+        cache.invalidate(&"other");
+        source.load().await
+    });
+    overtaken.await.unwrap();
+    let text = platform::metrics::render();
+    for (event, count) in [
+        ("hits", 2),
+        ("misses", 3),
+        ("admissions", 1),
+        ("rejections", 1),
+        ("invalidations", 1),
+        ("stale_loads_dropped", 1),
+    ] {
+        let line = format!("doorward_cache_{event}_total{{cache=\"counted\"}} {count}\n");
+        assert!(text.contains(&line), "{line} in:\n{text}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 

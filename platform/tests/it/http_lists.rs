@@ -119,12 +119,13 @@ async fn an_edited_cursor_is_refused() {
     let cursor = get("/numbers").await.json()["next_cursor"].as_str().unwrap().to_owned();
     let foreign = Cursors::new(&[7; 32]).encode("letters", &50).unwrap();
     let other_key = Cursors::new(&[8; 32]).encode("numbers", &50).unwrap();
-    let swapped = format!("A{}", &cursor[1..]);
+    let beheaded = cursor.get(1..).unwrap();
+    let swapped = format!("A{beheaded}");
     for bad in [
         "",
         "x",
         "====",
-        &cursor[1..],
+        beheaded,
         &format!("{cursor}A"),
         &format!("{cursor}="),
         &foreign,

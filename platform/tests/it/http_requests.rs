@@ -1,5 +1,7 @@
 //! What surrounds every request: ids, headers, problems for whatever fails, and the wall around panics.
 
+use std::sync::{Arc, Mutex};
+
 use actix_web::test::TestRequest;
 use actix_web::{HttpResponse, web};
 use contracts::{Error, Kind};
@@ -45,6 +47,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/who", web::get().to(who))
         .route("/plain-error", web::get().to(plain_error))
         .route("/own-error", web::get().to(own_error))
+        .route("/livez", web::get().to(page))
         .service(web::resource("/guarded").guard(actix_web::guard::Post()).to(page));
 }
 
@@ -150,6 +153,74 @@ async fn what_is_not_there_is_404_and_what_answers_otherwise_is_405() {
     };
     let answer = send(&Stage::new(), with_methods, TestRequest::delete().uri("/guarded")).await;
     assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "POST"));
+}
+
+/// What a request leaves in the log.
+async fn logged(request: TestRequest) -> String {
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let lines = Lines::default();
+    let sink = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || sink.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    send(&Stage::new(), routes, request).await;
+    drop(guard);
+    let bytes = lines.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[actix_web::test]
+async fn a_request_is_one_line_that_names_the_route_and_no_secret() {
+    let request = TestRequest::get()
+        .uri("/fails/denied?token=hunter2")
+        .insert_header(("authorization", "Bearer hunter2"))
+        .insert_header(("user-agent", "hunter2"));
+    let log = logged(request).await;
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("GET /fails/{kind} 403") && log.contains("duration_ms="), "{log}");
+    assert!(!log.contains("hunter2") && !log.contains("/fails/denied"), "{log}");
+    let nowhere = logged(TestRequest::get().uri("/nowhere/hunter2")).await;
+    assert!(nowhere.contains("GET unmatched 404") && !nowhere.contains("hunter2"), "{nowhere}");
+    assert_eq!(logged(TestRequest::get().uri("/livez")).await, "", "probes are not worth a line");
+}
+
+#[actix_web::test]
+async fn a_mistake_of_ours_is_told_to_the_operator_once() {
+    let request = TestRequest::get().uri("/fails/internal").insert_header(("x-request-id", "request-0002"));
+    let log = logged(request).await;
+    assert_eq!(log.matches("host db-7 refused").count(), 1, "{log}");
+    let line = log.lines().find(|line| line.contains("db-7")).unwrap();
+    assert!(line.contains("ERROR") && line.contains("request-0002"), "{line}");
+    let panicked = logged(TestRequest::get().uri("/panics")).await;
+    assert!(panicked.contains("ended in a panic") && !panicked.contains("hunter2"), "{panicked}");
+}
+
+#[actix_web::test]
+async fn requests_are_counted_by_route() {
+    assert!(platform::metrics::install());
+    get("/fails/gone").await;
+    send(&Stage::new(), routes, TestRequest::default().method("BREW".parse().unwrap()).uri("/who")).await;
+    let text = platform::metrics::render();
+    for line in [
+        r#"doorward_http_requests_total{method="GET",route="/fails/{kind}",status="410"} 1"#,
+        r#"doorward_http_request_seconds_count{method="GET",route="/fails/{kind}"} 1"#,
+        r#"doorward_http_requests_total{method="OTHER",route="/who",status="405"} 1"#,
+    ] {
+        assert!(text.contains(line), "{line} in:\n{text}");
+    }
+    assert!(!text.contains("BREW"), "{text}");
 }
 
 #[test]

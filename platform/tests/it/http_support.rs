@@ -122,16 +122,16 @@ pub async fn send(
         Err(error) => {
             let response = error.as_response_error().error_response();
             let (status, headers) = (response.status(), response.headers().clone());
-            Answer { status, headers, text: text(to_bytes(response.into_body()).await.unwrap()) }
+            Answer { status, headers, text: text(&to_bytes(response.into_body()).await.unwrap()) }
         }
     }
 }
 
 async fn read(response: ServiceResponse) -> Answer {
     let (status, headers) = (response.status(), response.headers().clone());
-    Answer { status, headers, text: text(to_bytes(response.into_body()).await.unwrap()) }
+    Answer { status, headers, text: text(&to_bytes(response.into_body()).await.unwrap()) }
 }
 
-fn text(bytes: web::Bytes) -> String {
+fn text(bytes: &web::Bytes) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }

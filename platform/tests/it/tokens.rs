@@ -296,7 +296,7 @@ async fn a_token_is_good_only_to_the_last_character() {
     let token = stage.token();
     assert!(stage.verifier.verify(&token).await.is_ok());
     for length in 0..token.len() {
-        assert!(stage.refuses(&token[..length]).await, "first {length}");
+        assert!(stage.refuses(token.get(..length).unwrap()).await, "first {length}");
     }
     for end in ["A", "=", "==", ".", ".A", " ", "\n", "%3D", "\0", "é"] {
         assert!(stage.refuses(&format!("{token}{end}")).await, "{end:?}");
