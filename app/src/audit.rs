@@ -1,8 +1,8 @@
 //! `GET /api/v1/audit-events`: the audit trail for administrators. The trail is platform's; who may read it is decided
 //! here, where permissions are known.
 
-use actix_web::web::Data;
 use actix_web::get;
+use actix_web::web::Data;
 use contracts::{AuditEventId, Error, SessionId, Time};
 use platform::audit::{self, Filter, Record};
 use platform::db::Database;

@@ -3,7 +3,9 @@
 //! The order is that of need: auth asks permissions; users asks auth; notifications asks auth and users. Nobody asks
 //! back: whoever must tell something does so by an event.
 
+use std::fs::File;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig};
@@ -36,6 +38,8 @@ pub(crate) struct House {
     bus: Arc<LocalBus>,
     relay: Arc<Relay>,
     sweeper: Arc<Sweeper>,
+    /// Of the embedded database: held as long as the house stands.
+    _lock: Option<Arc<File>>,
 }
 
 /// The tables of everybody, in the order in which they are made.
@@ -65,25 +69,37 @@ async fn prepare(settings: &Settings) -> Result<Vec<String>, StartError> {
 
 /// Makes everything, on a database that is up to date.
 pub(crate) async fn house(settings: &Settings, public: SocketAddr) -> Result<House, StartError> {
-    platform::telemetry::init(&settings.log).map_err(|error| StartError::because("Nothing can be logged", error))?;
+    platform::telemetry::init(&settings.log)
+        .map_err(|error| StartError::because("Nothing can be logged", error))?;
     platform::metrics::install();
+    data::make(&settings.data_dir)?;
+    let lock = settings
+        .database
+        .url
+        .expose()
+        .strip_prefix("sqlite:")
+        .map(|path| data::lock(Path::new(path)))
+        .transpose()?;
     prepare(settings).await?;
     let unusable = |error: platform::db::Error| StartError::because("The database can't be used", error);
     let db = Database::open(&settings.database).await.map_err(unusable)?;
-    build(settings, db, public).await.map_err(|error| StartError::because("Doorward can't be put together", error))
+    let house = build(settings, db, public).await;
+    let house = house.map_err(|error| StartError::because("Doorward can't be put together", error))?;
+    Ok(House { _lock: lock.map(Arc::new), ..house })
 }
 
-async fn build(settings: &Settings, db: Database, public: SocketAddr) -> Result<House, Box<dyn std::error::Error>> {
+async fn build(
+    settings: &Settings,
+    db: Database,
+    public: SocketAddr,
+) -> Result<House, Box<dyn std::error::Error>> {
     let (clock, master_key) = (Clock::system(), settings.master_key()?);
     let public_url = settings.public_url(public)?;
-    let cache = platform::cache::Settings { enabled: settings.cache.enabled && alone(&db), ..settings.cache.clone() };
+    let cache =
+        platform::cache::Settings { enabled: settings.cache.enabled && alone(&db), ..settings.cache.clone() };
 
-    let permissions = Arc::new(permissions::Service::new(
-        db.clone(),
-        clock.clone(),
-        settings.permissions.clone(),
-        &cache,
-    ));
+    let permissions =
+        Arc::new(permissions::Service::new(db.clone(), clock.clone(), settings.permissions.clone(), &cache));
     let auth = auth::Service::new(auth::Dependencies {
         db: db.clone(),
         clock: clock.clone(),
@@ -94,7 +110,8 @@ async fn build(settings: &Settings, db: Database, public: SocketAddr) -> Result<
         cache: cache.clone(),
     });
     let auth = Arc::new(auth.await?);
-    let users = Arc::new(users::Service::new(db.clone(), clock.clone(), auth.clone(), settings.users.clone()));
+    let users =
+        Arc::new(users::Service::new(db.clone(), clock.clone(), auth.clone(), settings.users.clone()));
     let notifications = Arc::new(notifications::Service::new(notifications::Parts {
         db: db.clone(),
         clock: clock.clone(),
@@ -125,7 +142,20 @@ async fn build(settings: &Settings, db: Database, public: SocketAddr) -> Result<
     let setup_link = auth.setup_link().await?.map(Arc::new);
     let cursors = Cursors::new(&master_key.derive("cursors"));
     let sweeper = Arc::new(Sweeper::new(db.clone(), clock, settings.retention.clone()));
-    Ok(House { db, setup_link, auth, users, permissions, notifications, gate, cursors, bus, relay, sweeper })
+    Ok(House {
+        db,
+        setup_link,
+        auth,
+        users,
+        permissions,
+        notifications,
+        gate,
+        cursors,
+        bus,
+        relay,
+        sweeper,
+        _lock: None,
+    })
 }
 
 /// Whether this process is the only one that writes to the database, so that what it keeps in memory is never behind:

@@ -2,7 +2,7 @@
 //!
 //! Outside of development no secret is made: an operator who runs several replicas must give all of them the same.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -20,6 +20,26 @@ pub(crate) fn make(folder: &Path) -> Result<(), StartError> {
             error,
         )
     })
+}
+
+/// Makes sure that nobody else serves from this embedded database: what one process keeps in memory, another would not
+/// know. The lock ends with the process, however it ends; keep what is returned until then.
+pub(crate) fn lock(database: &Path) -> Result<File, StartError> {
+    let path = database.with_extension("lock");
+    let unusable = |error: &dyn std::fmt::Display| {
+        StartError::because(&format!("The lock {} can't be made", path.display()), error)
+    };
+    let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let lock = open.map_err(|error| unusable(&error))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StartError(format!(
+            "Another Doorward runs on {}. One process at a time can serve from SQLite; for several, set `database.url` \
+             to a PostgreSQL.",
+            database.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(unusable(&error)),
+    }
 }
 
 /// The master key of development: read, or made and kept (0600) when it is not there yet.
@@ -60,6 +80,16 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn one_process_at_a_time_serves_from_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("doorward.db");
+        let first = lock(&database).unwrap();
+        assert!(lock(&database).unwrap_err().to_string().contains("Another Doorward runs"));
+        drop(first);
+        lock(&database).unwrap();
+    }
 
     #[test]
     fn the_key_is_made_once_and_is_the_owners_only() {

@@ -42,7 +42,8 @@ async fn docs_without_slash() -> HttpResponse {
 
 #[get("/docs/{file:.*}")]
 async fn docs(file: Path<String>, config: Data<Arc<Config<'static>>>) -> Result<HttpResponse, Problem> {
-    let found = utoipa_swagger_ui::serve(&file, Arc::clone(&config)).map_err(|error| contracts::Error::internal(error.to_string()))?;
+    let found = utoipa_swagger_ui::serve(&file, Arc::clone(&config))
+        .map_err(|error| contracts::Error::internal(error.to_string()))?;
     let file = found.ok_or_else(Problem::not_found)?;
     let mut answer = HttpResponse::Ok();
     if file.gzpipped {

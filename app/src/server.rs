@@ -16,7 +16,7 @@ use actix_web::{App, HttpResponse, HttpServer, get};
 use contracts::Error;
 use platform::db::Database;
 use platform::http::{Methods, Problem, Problems, RequestContext, fallback};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use utoipa_actix_web::AppExt;
 
 use crate::compose::{self, House};
@@ -36,13 +36,14 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), StartError> {
     let public = welcome(public, &house, &settings, &ready, &document)?;
     let management = manage(management, &house, &ready)?;
     let workers = house.work();
+    let signals = Signals::listen()?;
     ready.set(true);
     say(&greeting(&settings, addresses, &house))?;
     tracing::info!(public = %addresses.public, management = %addresses.management, "Doorward is ready.");
 
     let (public_door, management_door) = (public.handle(), management.handle());
     let stop = async {
-        asked_to_stop().await;
+        signals.received().await;
         tracing::info!("Doorward was asked to stop.");
         ready.set(false);
         tokio::time::sleep(Duration::from_secs(settings.server.drain_seconds)).await;
@@ -80,9 +81,11 @@ fn welcome(
     ready: &Readiness,
     document: &utoipa::openapi::OpenApi,
 ) -> Result<Server, StartError> {
-    let text: Arc<str> = document.to_json().map_err(|error| StartError::because("No OpenAPI document", error))?.into();
+    let text: Arc<str> =
+        document.to_json().map_err(|error| StartError::because("No OpenAPI document", error))?.into();
     let (document, methods) = (Data::new(Document(text)), Data::new(Methods::of(document)));
-    let (house, ready, development) = (house.clone(), Data::new(ready.clone()), settings.profile.is_development());
+    let (house, ready, development) =
+        (house.clone(), Data::new(ready.clone()), settings.profile.is_development());
     let server = HttpServer::new(move || {
         let (app, _) = App::new()
             .wrap(RequestContext)
@@ -162,15 +165,26 @@ async fn metrics() -> HttpResponse {
         .body(platform::metrics::render())
 }
 
-/// Waits for SIGTERM or SIGINT. If one can't be listened for, the other one still ends the process the hard way.
-async fn asked_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that ask for a stop. Listened for before the start is announced, so that none is missed.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, StartError> {
+        let deaf = |error| StartError::because("Signals can't be listened for", error);
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(deaf)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(deaf)?,
+        })
+    }
+
+    async fn received(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

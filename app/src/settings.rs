@@ -94,7 +94,8 @@ pub(crate) struct RetentionSettings {
 impl Settings {
     /// Reads the settings: the defaults, then the file, then the environment.
     pub(crate) fn load(file: Option<&Path>) -> Result<Self, StartError> {
-        let file = file.map(|path| Ok::<_, StartError>((path.display().to_string(), read(path)?))).transpose()?;
+        let file =
+            file.map(|path| Ok::<_, StartError>((path.display().to_string(), read(path)?))).transpose()?;
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
         let environment: Vec<(String, String)> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -150,7 +151,8 @@ impl Settings {
 
     /// Where people reach Doorward; in development the public listener, when nothing else is said.
     pub(crate) fn public_url(&self, listener: SocketAddr) -> Result<Url, StartError> {
-        let text = if self.public_url.is_empty() { format!("http://{listener}") } else { self.public_url.clone() };
+        let text =
+            if self.public_url.is_empty() { format!("http://{listener}") } else { self.public_url.clone() };
         parse_public_url(&text).ok_or_else(|| StartError(format!("{text} can't be used as public_url.")))
     }
 

@@ -17,12 +17,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Workers {
     tasks: JoinSet<()>,
     stop: CancellationToken,
+    pause: Duration,
 }
 
 impl Workers {
     /// None yet.
     pub(crate) fn new() -> Self {
-        Self { tasks: JoinSet::new(), stop: CancellationToken::new() }
+        Self { tasks: JoinSet::new(), stop: CancellationToken::new(), pause: PAUSE }
     }
 
     /// Starts a worker and keeps it running. `work` is called with the token that tells it to end.
@@ -33,14 +34,14 @@ impl Workers {
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
-        let stop = self.stop.clone();
+        let (stop, pause) = (self.stop.clone(), self.pause);
         self.tasks.spawn(async move {
             while !stop.is_cancelled() {
                 let run = std::panic::AssertUnwindSafe(work(stop.clone())).catch_unwind();
                 if run.await.is_err() || !stop.is_cancelled() {
                     metrics::counter!("doorward_worker_restarts_total", "worker" => name).increment(1);
                     tracing::error!(worker = name, "A worker ended by itself and is started again.");
-                    let _ = tokio::time::timeout(PAUSE, stop.cancelled()).await;
+                    let _ = tokio::time::timeout(pause, stop.cancelled()).await;
                 }
             }
         });
@@ -52,7 +53,9 @@ impl Workers {
         self.stop.cancel();
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(patience, all).await.is_err() {
-            tracing::warn!("Some workers did not end in time; what they had claimed is done after the next start.");
+            tracing::warn!(
+                "Some workers did not end in time; what they had claimed is done after the next start."
+            );
         }
     }
 }
@@ -64,10 +67,10 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_worker_that_panics_is_started_again() {
         let runs = Arc::new(AtomicU32::new(0));
-        let mut workers = Workers::new();
+        let mut workers = Workers { pause: Duration::from_millis(1), ..Workers::new() };
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
         let counted = Arc::clone(&runs);
         workers.start("test", move |stop| {

@@ -7,6 +7,8 @@
     clippy::panic,
     clippy::print_stderr,
     clippy::disallowed_methods,
+    unreachable_pub,
+    missing_docs,
     dead_code,
     reason = "a test fails by panicking, and borrows the house of the journeys without needing all its rooms"
 )]
@@ -89,7 +91,8 @@ async fn every_operation_is_known_and_refuses_whom_it_must() {
             methods.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone()))
         })
         .collect();
-    let known = OPERATIONS.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
+    let known =
+        OPERATIONS.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
     assert_eq!(listed, known, "the document and the table of who may call what differ");
 
     let stranger = house.client();
@@ -98,16 +101,25 @@ async fn every_operation_is_known_and_refuses_whom_it_must() {
         let method_of = |method: &str| Method::from_bytes(method.as_bytes()).unwrap();
         let real = path.replace("{id}", "01900000-0000-7000-8000-000000000000").replace("{name}", "x");
         let ask = Ask::new(method_of(method), &real.replace("{namespace}", "x"));
-        let says_public = document["paths"][path][method.to_lowercase()]["security"].as_array().is_some_and(Vec::is_empty);
+        let says_public =
+            document["paths"][path][method.to_lowercase()]["security"].as_array().is_some_and(Vec::is_empty);
         assert_eq!(says_public, *who == Anyone, "{method} {path} tells its security wrongly");
 
         let anonymous = stranger.send(&ask).await;
-        assert_eq!(anonymous.status == 401 && anonymous.code() == "platform.unauthenticated", *who != Anyone, "{method} {path}: {anonymous:?}");
+        assert_eq!(
+            anonymous.status == 401 && anonymous.code() == "platform.unauthenticated",
+            *who != Anyone,
+            "{method} {path}: {anonymous:?}"
+        );
         if *path == "/api/v1/auth/sessions" || path.ends_with("/current") {
             continue;
         }
         let member = mia.client.send(&ask).await;
-        assert_eq!(member.status == 403, *who == Right, "{method} {path} as a person without roles: {member:?}");
+        assert_eq!(
+            member.status == 403,
+            *who == Right,
+            "{method} {path} as a person without roles: {member:?}"
+        );
         assert_ne!(member.status, 500, "{method} {path}: {member:?}");
     }
 }
@@ -143,7 +155,8 @@ async fn names_in_headers_open_no_door() {
         ("doorward-caller", r#"{"actor":{"type":"module","name":"auth"},"request_id":"x"}"#),
     ];
     for (name, value) in headers {
-        let answer = house.client().send(&Ask::new(Method::GET, "/api/v1/users/me").header(name, value)).await;
+        let answer =
+            house.client().send(&Ask::new(Method::GET, "/api/v1/users/me").header(name, value)).await;
         assert_eq!(answer.status, 401, "{name}: {value}");
     }
 }

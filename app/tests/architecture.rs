@@ -39,12 +39,27 @@ const HOMES: [(&str, &[&str]); 5] = [
 ];
 
 /// The rooms of a module; each is a file, or a folder of the same name.
-const ROOMS: [&str; 9] = ["error", "events", "http", "lib", "model", "schema", "service", "settings", "store"];
+const ROOMS: [&str; 9] =
+    ["error", "events", "http", "lib", "model", "schema", "service", "settings", "store"];
 
 /// The rooms of the platform.
 const PLATFORM_ROOMS: [&str; 16] = [
-    "audit", "bus", "cache", "clock", "db", "http", "idempotency", "inbox", "lib", "limits", "metrics", "outbox",
-    "schema", "settings", "telemetry", "tokens",
+    "audit",
+    "bus",
+    "cache",
+    "clock",
+    "db",
+    "http",
+    "idempotency",
+    "inbox",
+    "lib",
+    "limits",
+    "metrics",
+    "outbox",
+    "schema",
+    "settings",
+    "telemetry",
+    "tokens",
 ];
 
 /// Names that say nothing, so that everything ends up in them.
@@ -104,7 +119,8 @@ fn crates_depend_only_on_whom_they_may() {
     let mut edges = BTreeMap::new();
     let mut homes: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for package in &metadata.packages {
-        let normal = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
+        let normal =
+            package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
         let own: BTreeSet<String> = normal
             .clone()
             .filter_map(|dependency| dependency.name.strip_prefix("doorward-").map(ToOwned::to_owned))
@@ -131,10 +147,10 @@ fn crates_depend_only_on_whom_they_may() {
 fn every_crate_keeps_the_shared_lints() {
     let mut manifests: Vec<String> = MODULES.iter().map(|module| format!("modules/{module}")).collect();
     manifests.extend(["app", "contracts", "platform", "testkit"].map(ToOwned::to_owned));
+    let versions = Regex::new(r#"(?m)^[a-z0-9_-]+ = "[0-9]"#).unwrap();
     for folder in manifests {
         let text = fs::read_to_string(root().join(&folder).join("Cargo.toml")).unwrap();
         assert!(text.contains("[lints]\nworkspace = true"), "{folder} has lints of its own");
-        let versions = Regex::new(r#"(?m)^[a-z0-9_-]+ = "[0-9]"#).unwrap();
         assert!(!versions.is_match(&text), "{folder} has a dependency version of its own");
     }
 }
@@ -149,7 +165,9 @@ fn every_module_has_the_same_rooms() {
     for module in MODULES {
         let folder = root().join("modules").join(module);
         assert_eq!(rooms(&folder.join("src")), ROOMS.map(ToOwned::to_owned).into(), "rooms of {module}");
-        for file in ["README.md", "tests/it/main.rs", "tests/it/http.rs", "tests/it/contract.rs", "tests/it/store.rs"] {
+        for file in
+            ["README.md", "tests/it/main.rs", "tests/it/http.rs", "tests/it/contract.rs", "tests/it/store.rs"]
+        {
             let as_folder = folder.join(file.trim_end_matches(".rs")).is_dir();
             assert!(folder.join(file).is_file() || as_folder, "{module} has no {file}");
         }
@@ -260,6 +278,23 @@ fn migrations_are_twins_with_stamps_of_their_own() {
 }
 
 #[test]
+fn every_migration_is_built_in() {
+    for module in MODULES.iter().chain(&["platform"]) {
+        let lib = match *module {
+            "platform" => "platform/src/lib.rs".to_owned(),
+            module => format!("modules/{module}/src/lib.rs"),
+        };
+        let text = fs::read_to_string(root().join(lib)).unwrap();
+        for folder in rooms(&root().join("migrations/postgres").join(module)) {
+            assert!(
+                text.contains(&format!("\"{folder}\"")),
+                "the migration {folder} of {module} is not built in"
+            );
+        }
+    }
+}
+
+#[test]
 fn tables_carry_the_name_of_their_module_and_refer_to_no_other() {
     let created = Regex::new(r"(?i)create table (?:if not exists )?(\w+)").unwrap();
     let referred = Regex::new(r"(?i)references (\w+)").unwrap();
@@ -268,7 +303,8 @@ fn tables_carry_the_name_of_their_module_and_refer_to_no_other() {
     for (path, sql) in migrations("postgres").into_iter().chain(migrations("sqlite")) {
         let module = path.split('/').next().unwrap().to_owned();
         let own = |table: &str| table.starts_with(&format!("{module}_"));
-        let names = created.captures_iter(&sql).chain(referred.captures_iter(&sql)).map(|name| name[1].to_owned());
+        let names =
+            created.captures_iter(&sql).chain(referred.captures_iter(&sql)).map(|name| name[1].to_owned());
         let indexes = indexed.captures_iter(&sql).flat_map(|name| [name[1].to_owned(), name[2].to_owned()]);
         found.extend(names.chain(indexes).filter(|name| !own(name)).map(|name| format!("{path}: {name}")));
         if path.contains("sqlite") && sql.to_lowercase().contains("create table") && !sql.contains("STRICT") {

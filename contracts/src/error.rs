@@ -82,7 +82,14 @@ impl Error {
     /// An error without fields, retry time and source.
     #[must_use]
     pub fn new(kind: Kind, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, code: code.into(), message: message.into(), fields: Vec::new(), retry_after: None, source: None }
+        Self {
+            kind,
+            code: code.into(),
+            message: message.into(),
+            fields: Vec::new(),
+            retry_after: None,
+            source: None,
+        }
     }
 
     kinds! {
@@ -107,8 +114,12 @@ impl Error {
     /// A mistake of ours, with what the operator should read.
     #[must_use]
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::new(Kind::Internal, "platform.internal", "Something went wrong on our side. It has been recorded.")
-            .caused_by(source)
+        Self::new(
+            Kind::Internal,
+            "platform.internal",
+            "Something went wrong on our side. It has been recorded.",
+        )
+        .caused_by(source)
     }
 
     /// The same error, with what the operator should read.

@@ -96,7 +96,9 @@ mod tests {
     fn only_the_hyphenated_spelling_is_an_id() {
         let id = UserId::new();
         assert_eq!(id.to_string().parse(), Ok(id));
-        for wrong in [id.uuid().simple().to_string(), format!("{{{id}}}"), format!("urn:uuid:{id}"), String::new()] {
+        for wrong in
+            [id.uuid().simple().to_string(), format!("{{{id}}}"), format!("urn:uuid:{id}"), String::new()]
+        {
             assert_eq!(wrong.parse::<UserId>(), Err(ParseIdError), "{wrong}");
         }
     }

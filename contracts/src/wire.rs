@@ -46,9 +46,12 @@ impl Peer {
         ask: &Q,
     ) -> Result<A> {
         let gone = |cause: reqwest::Error| {
-            Error::unavailable("platform.peer_unavailable", "A part of the service does not answer right now.")
-                .caused_by(cause.without_url())
-                .retry_after(1)
+            Error::unavailable(
+                "platform.peer_unavailable",
+                "A part of the service does not answer right now.",
+            )
+            .caused_by(cause.without_url())
+            .retry_after(1)
         };
         let caller_json = serde_json::to_string(caller).map_err(Error::internal)?;
         let mut request = self

@@ -6,8 +6,8 @@
 use std::path::Path;
 
 use contracts::auth::{
-    AccountRegistered, AccountState, AccountStateChanged, AccountVerified, AdministratorAppointed, RefreshReused,
-    RegistrationRepeated, SessionCreated, SessionRevoked, VerificationRequested,
+    AccountRegistered, AccountState, AccountStateChanged, AccountVerified, AdministratorAppointed,
+    RefreshReused, RegistrationRepeated, SessionCreated, SessionRevoked, VerificationRequested,
 };
 use contracts::notifications::{MessageFailed, MessageQueued, MessageSent};
 use contracts::permissions::{
@@ -15,7 +15,8 @@ use contracts::permissions::{
 };
 use contracts::users::{PreferenceChanged, UserCreated, UserUpdated};
 use contracts::{
-    Actor, AssignmentId, Caller, Event, EventId, Fact, NotificationId, OneTimeRequestId, SessionId, Time, UserId,
+    Actor, AssignmentId, Caller, Event, EventId, Fact, NotificationId, OneTimeRequestId, SessionId, Time,
+    UserId,
 };
 use uuid::uuid;
 
@@ -51,7 +52,11 @@ fn golden<F: Fact + PartialEq + std::fmt::Debug>(fact: &F) -> &'static str {
 fn every_fact_has_a_golden_file_that_is_still_read() {
     let subject = Subject::user(USER);
     let told = [
-        golden(&AccountRegistered { user: USER, display_name: Some("Mia".into()), locale: Some("de".into()) }),
+        golden(&AccountRegistered {
+            user: USER,
+            display_name: Some("Mia".into()),
+            locale: Some("de".into()),
+        }),
         golden(&AccountVerified { user: USER }),
         golden(&AccountStateChanged { user: USER, state: AccountState::Active }),
         golden(&VerificationRequested { user: USER, request: REQUEST, locale: Some("de".into()) }),
@@ -66,7 +71,11 @@ fn every_fact_has_a_golden_file_that_is_still_read() {
         golden(&RoleCreated { role: "editor".into() }),
         golden(&RoleUpdated { role: "editor".into() }),
         golden(&RoleDeleted { role: "editor".into() }),
-        golden(&AssignmentCreated { assignment: ASSIGNMENT, subject: subject.clone(), role: "editor".into() }),
+        golden(&AssignmentCreated {
+            assignment: ASSIGNMENT,
+            subject: subject.clone(),
+            role: "editor".into(),
+        }),
         golden(&AssignmentDeleted { assignment: ASSIGNMENT, subject, role: "editor".into() }),
         golden(&MessageQueued { notification: NOTIFICATION }),
         golden(&MessageSent { notification: NOTIFICATION, channel: "email".into() }),
@@ -85,6 +94,7 @@ fn every_fact_has_a_golden_file_that_is_still_read() {
 
 #[test]
 fn an_event_is_not_read_as_another_fact() {
-    let event = Event::of(&AccountVerified { user: USER }, &Caller::module("auth"), Time::from_micros(0)).unwrap();
+    let event =
+        Event::of(&AccountVerified { user: USER }, &Caller::module("auth"), Time::from_micros(0)).unwrap();
     assert!(event.read::<RegistrationRepeated>().is_err());
 }

@@ -31,9 +31,8 @@ pub async fn auth(auth: &dyn Auth, world: &AuthWorld) {
     assert_eq!(found.as_ref(), Some(&world.account));
     assert_eq!(auth.find_account(caller, FindAccount { user: UserId::new() }).await.unwrap(), None);
 
-    let live = async |user, session| {
-        auth.check_session(caller, CheckSession { user, session }).await.unwrap().live
-    };
+    let live =
+        async |user, session| auth.check_session(caller, CheckSession { user, session }).await.unwrap().live;
     assert!(live(user, world.live).await, "a live session may act");
     assert!(!live(user, world.ended).await, "an ended session may not");
     assert!(!live(user, SessionId::new()).await, "a session that never was may not");
@@ -108,7 +107,10 @@ pub async fn notifications(notifications: &dyn Notifications, data: &Map<String,
     assert_ne!(send("announcement", Some("two")).await.unwrap(), first);
     assert_ne!(send("announcement", None).await.unwrap(), send("announcement", None).await.unwrap());
     let unknown = send("no-such-template", None).await.unwrap_err();
-    assert_eq!((unknown.kind, unknown.fields.first().map(|f| f.pointer.as_str())), (Kind::Invalid, Some("/template")));
+    assert_eq!(
+        (unknown.kind, unknown.fields.first().map(|f| f.pointer.as_str())),
+        (Kind::Invalid, Some("/template"))
+    );
 }
 
 trait ParseAddress {

@@ -13,7 +13,8 @@ use contracts::notifications::{Notifications, QueuedNotification, SendNotificati
 use contracts::permissions::{AssignRole, AssignedRole, Decision, Evaluate, Permissions, Reason, Subject};
 use contracts::users::{FindProfile, Profile, Users};
 use contracts::{
-    AssignmentId, Caller, EmailAddress, Error, NotificationId, OneTimeRequestId, Result, SessionId, Time, UserId,
+    AssignmentId, Caller, EmailAddress, Error, NotificationId, OneTimeRequestId, Result, SessionId, Time,
+    UserId,
 };
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -209,9 +210,9 @@ impl Notifications for FakeNotifications {
             ));
         }
         let mut sent = held(&self.sent);
-        let known = sent
-            .iter()
-            .find(|(_, had)| ask.deduplication_key.is_some() && had.deduplication_key == ask.deduplication_key);
+        let known = sent.iter().find(|(_, had)| {
+            ask.deduplication_key.is_some() && had.deduplication_key == ask.deduplication_key
+        });
         if let Some((notification, _)) = known {
             return Ok(QueuedNotification { notification: *notification });
         }

@@ -65,7 +65,8 @@ async fn notifications_conforms() {
 #[tokio::test]
 async fn a_peer_that_is_gone_is_unavailable() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let peer = Peer::new(format!("http://{closed}"), reqwest::Client::new(), std::time::Duration::from_secs(2));
+    let peer =
+        Peer::new(format!("http://{closed}"), reqwest::Client::new(), std::time::Duration::from_secs(2));
     let ask = FindProfile { user: UserId::new() };
     let error = RemoteUsers(peer).find_profile(&Caller::module("testkit"), ask).await.unwrap_err();
     assert_eq!(error.kind, Kind::Unavailable);

@@ -110,10 +110,6 @@ impl Client {
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(&Ask::new(Method::POST, path).body(body)).await
     }
-
-    pub async fn delete(&self, path: &str) -> Answer {
-        self.send(&Ask::new(Method::DELETE, path)).await
-    }
 }
 
 /// Somebody who is logged in.
@@ -131,7 +127,8 @@ impl Person {
     /// Logs in.
     pub async fn log_in(base: &str, email: &str, password: &str) -> Self {
         let mut client = Client::new(base);
-        let answer = client.post("/api/v1/auth/logins", &json!({ "email": email, "password": password })).await;
+        let answer =
+            client.post("/api/v1/auth/logins", &json!({ "email": email, "password": password })).await;
         assert_eq!(answer.status, 200, "{:?}", answer.body);
         client.access_token = Some(answer.body["access_token"].as_str().unwrap().to_owned());
         let me = client.get("/api/v1/users/me").await;

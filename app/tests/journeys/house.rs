@@ -137,11 +137,6 @@ impl House {
         assert!(!log.contains("panicked"), "{log}");
     }
 
-    /// The process, to look at it from outside.
-    pub fn pid(&self) -> u32 {
-        self.process.id()
-    }
-
     /// Where its data is.
     pub fn data(&self) -> &Path {
         self.data.path()

@@ -10,6 +10,8 @@
     clippy::panic,
     clippy::print_stderr,
     clippy::disallowed_methods,
+    unreachable_pub,
+    missing_docs,
     reason = "a test fails by panicking, and these start processes"
 )]
 

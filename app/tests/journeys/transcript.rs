@@ -9,8 +9,16 @@ use serde_json::Value;
 use crate::client::{Answer, Ask};
 
 /// Headers that are part of what Doorward promises; others belong to the connection.
-const NOTED: [&str; 8] =
-    ["content-type", "location", "etag", "link", "retry-after", "www-authenticate", "cache-control", "idempotent-replayed"];
+const NOTED: [&str; 8] = [
+    "content-type",
+    "location",
+    "etag",
+    "link",
+    "retry-after",
+    "www-authenticate",
+    "cache-control",
+    "idempotent-replayed",
+];
 
 /// What was said so far.
 #[derive(Default)]

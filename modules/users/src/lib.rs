@@ -20,4 +20,4 @@ pub use settings::Settings;
 
 /// The migrations of this module's tables.
 pub const MIGRATIONS: platform::db::Migrations =
-    platform::migrations!("users", ["2026-11-22-000301_profiles"]);
+    platform::migrations!("users", ["2026-11-22-000301_profiles", "2026-11-22-000302_removed_preferences"]);

@@ -14,6 +14,7 @@ diesel::table! {
         revision -> BigInt,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        removed_preference_revision -> BigInt,
     }
 }
 

@@ -64,8 +64,8 @@ impl From<Namespace> for String {
 pub(crate) struct Preference {
     pub(crate) namespace: Namespace,
     pub(crate) value: Object,
-    /// Rises by one with every change. It begins with the microsecond it was made at, so that a namespace that was
-    /// removed and made again never has a revision of the former one.
+    /// Rises by one with every change. It begins above that of every namespace that was removed, so that one that is
+    /// made again never has a revision of the former one.
     pub(crate) revision: i64,
     pub(crate) updated_at: Time,
 }

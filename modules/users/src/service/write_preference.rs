@@ -71,13 +71,16 @@ impl Service {
         namespace: &Namespace,
         if_match: &IfMatch,
     ) -> Result<(), Error> {
+        self.touch(caller, user).await?;
         for _ in 0..TRIES {
             let before = self.get_preference(user, namespace).await?;
             if_match.check(before.revision)?;
             let work = async |tx: &mut DbConn| {
+                let removed = profiles::lock(tx, user).await?;
                 if !preferences::delete(tx, user, &before).await? {
                     return Ok(false);
                 }
+                profiles::set_removed(tx, user, removed.max(before.revision)).await?;
                 self.tell(tx, caller, user, Some(&before), None).await?;
                 Ok::<_, Error>(true)
             };
@@ -100,55 +103,58 @@ impl Service {
             let before = preferences::find(&mut *self.db.read().await?, user, namespace).await?;
             expected(if_match, before.as_ref())?;
             let value = checked(next(before.as_ref())?)?;
-            let now = self.clock.now();
             let preference = Preference {
                 namespace: namespace.clone(),
                 value,
-                revision: before.as_ref().map_or(now.micros(), |before| before.revision + 1),
-                updated_at: now,
+                revision: before.as_ref().map_or(0, |before| before.revision) + 1,
+                updated_at: self.clock.now(),
             };
-            if self.write(caller, user, before.as_ref(), &preference).await? {
+            if let Some(preference) = self.write(caller, user, before.as_ref(), preference).await? {
                 return Ok(Written { preference, created: before.is_none() });
             }
         }
         Err(Error::Stale)
     }
 
-    /// False when somebody else was faster.
-    ///
-    /// New namespaces of one person are added one after the other, by a lock on the profile's row, so that the last
-    /// one is added once.
+    /// What was written; none when somebody else was faster.
     async fn write(
         &self,
         caller: &Caller,
         user: UserId,
         before: Option<&Preference>,
-        after: &Preference,
-    ) -> Result<bool, Error> {
+        after: Preference,
+    ) -> Result<Option<Preference>, Error> {
         if before.is_none() {
             self.touch(caller, user).await?;
         }
-        self.db
-            .transaction(async |tx| {
-                let written = match before {
-                    Some(_) => preferences::update(tx, user, after).await?,
-                    None => self.add(tx, user, after).await?,
-                };
-                if written {
-                    self.tell(tx, caller, user, before, Some(after)).await?;
-                }
-                Ok(written)
-            })
-            .await
+        let work = async |tx: &mut DbConn| {
+            let written = match before {
+                Some(_) => preferences::update(tx, user, &after).await?.then_some(after),
+                None => self.add(tx, user, after).await?,
+            };
+            if written.is_some() {
+                self.tell(tx, caller, user, before, written.as_ref()).await?;
+            }
+            Ok(written)
+        };
+        self.db.transaction(work).await
     }
 
-    async fn add(&self, tx: &mut DbConn, user: UserId, preference: &Preference) -> Result<bool, Error> {
-        profiles::lock(tx, user).await?;
+    /// New namespaces of one person are added, and old ones removed, one after the other, by a lock on the profile's
+    /// row: the last free one is given once, and no revision is given twice.
+    async fn add(
+        &self,
+        tx: &mut DbConn,
+        user: UserId,
+        preference: Preference,
+    ) -> Result<Option<Preference>, Error> {
+        let removed = profiles::lock(tx, user).await?;
         let most = self.settings.max_preference_namespaces;
         if preferences::count(tx, user).await? >= i64::from(most) {
             return Err(Error::TooManyNamespaces(most));
         }
-        Ok(preferences::insert(tx, user, preference).await?)
+        let preference = Preference { revision: removed + 1, ..preference };
+        Ok(preferences::insert(tx, user, &preference).await?.then_some(preference))
     }
 
     /// The trail is told which namespace changed and how large it is; what stands in it is the person's own.

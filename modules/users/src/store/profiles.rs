@@ -83,11 +83,18 @@ pub(crate) async fn update(tx: &mut DbConn, profile: Profile) -> Result<bool> {
     Ok(diesel::update(target).set(ProfileRow::from(profile)).execute(tx).await? == 1)
 }
 
-/// Holds a profile's row until the transaction ends.
-pub(crate) async fn lock(tx: &mut DbConn, id: UserId) -> Result<()> {
-    diesel::update(profiles::table.find(id))
+/// Holds a profile's row until the transaction ends; the highest revision of any namespace that was removed.
+pub(crate) async fn lock(tx: &mut DbConn, id: UserId) -> Result<i64> {
+    Ok(diesel::update(profiles::table.find(id))
         .set(profiles::revision.eq(profiles::revision))
-        .execute(tx)
-        .await?;
+        .returning(profiles::removed_preference_revision)
+        .get_result(tx)
+        .await?)
+}
+
+/// Remembers the highest revision of any namespace that was removed.
+pub(crate) async fn set_removed(tx: &mut DbConn, id: UserId, revision: i64) -> Result<()> {
+    let removed = profiles::removed_preference_revision.eq(revision);
+    diesel::update(profiles::table.find(id)).set(removed).execute(tx).await?;
     Ok(())
 }

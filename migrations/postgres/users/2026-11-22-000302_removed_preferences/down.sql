@@ -1,0 +1,1 @@
+ALTER TABLE users_profiles DROP COLUMN removed_preference_revision;

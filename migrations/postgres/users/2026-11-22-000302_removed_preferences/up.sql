@@ -1,0 +1,2 @@
+-- The highest revision of any namespace that was removed: one that is made again begins above it.
+ALTER TABLE users_profiles ADD COLUMN removed_preference_revision bigint NOT NULL DEFAULT 0;
