@@ -56,8 +56,7 @@ async fn create(tx: &mut DbConn, now: Time, caller: &Caller, profile: Profile) -
 
 /// Takes over what was said with a registration. A profile that was touched before the event arrived keeps what it
 /// says by now; only what it does not say is filled in. Whichever comes first, the profile goes through the same
-/// states. What breaks a rule of profiles is left out: nobody is there
-/// any more who could be told.
+/// states. What breaks a rule of profiles is left out: nobody is there any more who could be told.
 pub(crate) async fn fill(
     tx: &mut DbConn,
     now: Time,

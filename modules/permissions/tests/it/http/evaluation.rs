@@ -164,6 +164,7 @@ both_engines! {
             (without("/resource", "id"), "/resource/id"),
             (with("", "subject", json!("me")), "/subject"),
             (with("", "action", json!("read")), "/action"),
+            (with("", "action", json!(["read"])), "/action"),
             (with("", "context", json!([])), "/context"),
             (with("", "options", json!({})), "/options"),
             (with("/subject", "name", json!("x")), "/subject/name"),
