@@ -7,6 +7,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web::{Data, ServiceConfig};
 use contracts::auth::Auth;
@@ -17,6 +18,7 @@ use platform::db::{Database, Db, Migrations};
 use platform::http::{Cursors, Gate};
 use platform::outbox::Relay;
 use platform::tokens::Verifier;
+use tokio_util::sync::CancellationToken;
 
 use crate::settings::Settings;
 use crate::sweep::Sweeper;
@@ -190,6 +192,7 @@ impl House {
         let House { auth, permissions, notifications, bus, relay, sweeper, .. } = self.clone();
         workers.start("relay", move |stop| owned(&relay, |it| async move { it.run(stop).await }));
         workers.start("bus", move |stop| owned(&bus, |it| async move { it.run(stop).await }));
+        workers.start("metrics", upkeep);
         workers.start("sweep", move |stop| owned(&sweeper, |it| async move { it.run(stop).await }));
         workers.start("auth", move |stop| owned(&auth, |it| it.work(stop)));
         workers.start("permissions", move |stop| owned(&permissions, |it| it.work(stop)));
@@ -200,6 +203,13 @@ impl House {
     /// Ends the use of the database.
     pub(crate) fn close(&self) {
         self.db.close();
+    }
+}
+
+/// Lets the metrics forget what is too old to be counted.
+async fn upkeep(stop: CancellationToken) {
+    while tokio::time::timeout(Duration::from_secs(5), stop.cancelled()).await.is_err() {
+        platform::metrics::upkeep();
     }
 }
 

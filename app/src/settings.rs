@@ -180,3 +180,85 @@ fn read(path: &Path) -> Result<String, StartError> {
     std::fs::read_to_string(path)
         .map_err(|error| StartError::because(&format!("The file {} can't be read", path.display()), error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn join(file: &str, environment: &[(&str, &str)]) -> Result<Settings, String> {
+        let environment: Vec<_> =
+            environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Settings::join(Some(("my.toml", file)), &environment).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_file_of_defaults_says_what_the_crates_say() {
+        let settings = join("", &[]).unwrap();
+        assert_eq!(settings.auth, auth::Settings::default());
+        assert_eq!(settings.users, users::Settings::default());
+        assert_eq!(settings.permissions, permissions::Settings::default());
+        assert_eq!(settings.cache, platform::cache::Settings::default());
+        assert_eq!(settings.log, platform::telemetry::Settings::default());
+        let same = |file: String, code: String| assert_eq!(file, code);
+        same(format!("{:?}", settings.outbox), format!("{:?}", platform::outbox::Settings::default()));
+        same(format!("{:?}", settings.bus), format!("{:?}", platform::bus::local::Settings::default()));
+        same(format!("{:?}", settings.notifications), format!("{:?}", notifications::Settings::default()));
+    }
+
+    #[test]
+    fn the_files_beside_it_hold_known_settings_only() {
+        join(include_str!("../../config/development.toml"), &[]).unwrap();
+        let told = join(include_str!("../../config/production.toml"), &[]).unwrap_err();
+        for setting in ["public_url", "secrets.master_key", "smtp.url"] {
+            assert!(told.contains(setting), "{told}");
+        }
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_file() {
+        let file = "[server.public]\naddress = \"127.0.0.1:1\"";
+        let settings = join(file, &[("DOORWARD__SERVER__PUBLIC__ADDRESS", "127.0.0.1:2")]).unwrap();
+        assert_eq!(settings.server.public.address.port(), 2);
+        assert_eq!(join(file, &[]).unwrap().server.public.address.port(), 1);
+        assert_eq!(join("", &[("DOORWARD_PROFILE", "development")]).unwrap().profile, Profile::Development);
+    }
+
+    #[test]
+    fn what_is_no_setting_stops_the_start_with_a_hint() {
+        let told = join("", &[("DOORWARD__SERVER__PUBLIC__ADRESS", "127.0.0.1:2")]).unwrap_err();
+        assert!(told.contains("server.public.address"), "{told}");
+        let told = join("[auth.hash]\nmemory = 1", &[]).unwrap_err();
+        assert!(told.contains("auth.hash.memory") && told.contains("my.toml"), "{told}");
+        assert!(
+            join("", &[("DOORWARD__DATABASE__MAX_CONNECTIONS", "many")])
+                .unwrap_err()
+                .contains("whole number")
+        );
+    }
+
+    #[test]
+    fn production_starts_with_what_only_its_operator_knows() {
+        let key = MasterKey::generate().unwrap().to_base64();
+        let environment = [
+            ("DOORWARD_PROFILE", "production"),
+            ("DOORWARD__PUBLIC_URL", "https://id.example.org"),
+            ("DOORWARD__SECRETS__MASTER_KEY", key.as_str()),
+            ("DOORWARD__SMTP__URL", "smtps://user:word@mail.example.org"),
+            ("DOORWARD__SMTP__FROM", "mail@example.org"),
+        ];
+        let settings = join("", &environment).unwrap();
+        assert!(!format!("{settings:?}").contains(key.as_str()), "the key shows itself");
+        for missing in 1..environment.len() {
+            let mut some = environment.to_vec();
+            let (name, _) = some.remove(missing);
+            let setting = name.trim_start_matches("DOORWARD__").replace("__", ".").to_lowercase();
+            assert!(join("", &some).unwrap_err().contains(&setting), "{setting} is not asked for");
+        }
+        let mut sample = environment.to_vec();
+        sample[2].1 = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+        assert!(join("", &sample).unwrap_err().contains("secrets.master_key"));
+        let mut odd = environment.to_vec();
+        odd[1].1 = "javascript:alert(1)";
+        assert!(join("", &odd).unwrap_err().contains("public_url"));
+    }
+}

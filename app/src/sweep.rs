@@ -13,9 +13,6 @@ use crate::settings::RetentionSettings;
 /// How often to look for what can be forgotten.
 const EVERY: Duration = Duration::from_secs(600);
 
-/// How long an answer is kept for a request that comes again.
-const ANSWERS: Duration = Duration::from_secs(24 * 3600);
-
 /// Forgets what belongs to the platform.
 pub(crate) struct Sweeper {
     db: Database,
@@ -44,7 +41,7 @@ impl Sweeper {
         let events = now.minus(Duration::from_secs(u64::from(self.settings.events_days) * 24 * 3600));
         loop {
             let work = async |tx: &mut DbConn| -> db::Result<usize> {
-                let answers = idempotency::sweep(tx, now.minus(ANSWERS)).await?;
+                let answers = idempotency::sweep(tx, now).await?;
                 let events = outbox::sweep(tx, events).await? + inbox::sweep(tx, events).await?;
                 Ok(answers + events + limits::sweep(tx, now).await?)
             };

@@ -9,6 +9,8 @@ pub(crate) enum Error {
     InvalidCredentials,
     /// Too many failed logins; seconds until the next try.
     TooManyFailures(u32),
+    /// Too many passwords are being hashed.
+    Busy,
     /// Too many asks for messages or registrations; seconds until the next one.
     TooManyRequests(u32),
     /// Unknown, used, expired, or of an ended session: one and the same.
@@ -43,6 +45,10 @@ impl From<Error> for Shared {
                 "Too many failed logins. Please wait before trying again.",
             )
             .retry_after(seconds),
+            Error::Busy => {
+                let text = "Too many passwords are being checked right now. Please try again.";
+                Self::unavailable("auth.busy", text).retry_after(1)
+            }
             Error::TooManyRequests(seconds) => {
                 Self::limited("auth.too_many_requests", "Too many requests. Please wait before trying again.")
                     .retry_after(seconds)

@@ -41,7 +41,7 @@ use crate::model::Policy;
 use crate::settings::Settings;
 use crate::store::sessions::Standing;
 use attempts::Attempts;
-use passwords::HashPool;
+use passwords::{HashPool, threads};
 use signing_keys::SigningKeys;
 
 pub(crate) use login::Login;
@@ -104,7 +104,7 @@ impl Service {
             audience: audience.unwrap_or(&issuer).clone(),
             keys: SigningKeys::open(&db, &clock, &master_key, settings.tokens.algorithm).await?,
             passwords: HashPool::start(&settings.hash)?,
-            attempts: Attempts::default(),
+            attempts: Attempts::new(settings.hash.queue.saturating_add(threads(&settings.hash))),
             limits_key: master_key.derive("auth.limits"),
             db,
             clock,

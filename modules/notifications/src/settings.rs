@@ -223,7 +223,8 @@ impl SmtpUrl {
         if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
             return Err(WRONG);
         }
-        let security = if security == Security::StartTls && is_this_machine(host) && url.username().is_empty() {
+        let security = if security == Security::StartTls && is_this_machine(host) && url.username().is_empty()
+        {
             Security::Insecure
         } else {
             security
@@ -299,7 +300,10 @@ mod tests {
         assert_eq!(of("smtp://[::1]:2525"), Ok((Security::Insecure, "::1".to_owned(), 2525)));
         assert_eq!(of("smtp://localhost"), Ok((Security::Insecure, "localhost".to_owned(), 587)));
         assert_eq!(of("smtp://u:p@localhost"), Ok((Security::StartTls, "localhost".to_owned(), 587)));
-        assert_eq!(of("smtp://localhost.evil.test"), Ok((Security::StartTls, "localhost.evil.test".to_owned(), 587)));
+        assert_eq!(
+            of("smtp://localhost.evil.test"),
+            Ok((Security::StartTls, "localhost.evil.test".to_owned(), 587))
+        );
         assert_eq!(of("smtps://[::1]:2465/"), Ok((Security::Implicit, "::1".to_owned(), 2465)));
         let spelled =
             relay("smtps://mail%40example.org:a+b%2F%26=%20c@mx.example").unwrap_or_else(|_| unreachable!());

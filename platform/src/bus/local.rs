@@ -47,8 +47,8 @@ impl Default for Settings {
         Self {
             poll_interval_ms: 1_000,
             concurrency: 16,
-            deadline_ms: 30_000,
-            lease_ms: 60_000,
+            deadline_ms: 10_000,
+            lease_ms: 30_000,
             backoff_base_ms: 1_000,
             backoff_max_ms: 300_000,
             max_attempts: 12,

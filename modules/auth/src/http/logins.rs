@@ -13,7 +13,7 @@ use crate::model::Password;
 use crate::service::{Login, Tokens};
 
 /// What somebody logs in with.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct LoginBody {
     /// The registered address.
     #[schema(format = Email, max_length = 254, example = "mia@example.org")]

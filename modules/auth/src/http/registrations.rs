@@ -10,7 +10,7 @@ use crate::model::Password;
 use crate::service::Register;
 
 /// What somebody registers with.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Registration {
     /// The address that the link goes to.
     #[schema(format = Email, max_length = 254, example = "mia@example.org")]

@@ -17,9 +17,12 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 /// A lane is one bucket of failures.
 type Key = [u8; 32];
 
-/// Every lane that somebody is in.
-#[derive(Default)]
-pub(super) struct Attempts(Arc<Mutex<HashMap<Key, Lane>>>);
+/// Everybody who is trying.
+pub(super) struct Attempts {
+    /// Waiting in lanes costs memory and patience, too: so many may be there altogether.
+    all: Arc<Semaphore>,
+    lanes: Arc<Mutex<HashMap<Key, Lane>>>,
+}
 
 struct Lane {
     /// As many as the limit allows may be at work at once; the others wait here, first come first served.
@@ -42,6 +45,15 @@ pub(super) struct Place {
 }
 
 impl Attempts {
+    pub(super) fn new(at_most: usize) -> Self {
+        Self { all: Arc::new(Semaphore::new(at_most)), lanes: Arc::default() }
+    }
+
+    /// Lets somebody in, who stays for as long as this is kept; none when there are too many.
+    pub(super) fn arrive(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.all).try_acquire_owned().ok()
+    }
+
     /// Waits until fewer than `capacity` are at work in the lane.
     pub(super) async fn enter(&self, bucket: &Bucket, capacity: u32) -> Place {
         let (mut place, room) = self.join(bucket.key_hash, capacity);
@@ -51,7 +63,7 @@ impl Attempts {
     }
 
     fn join(&self, key: Key, capacity: u32) -> (Place, Arc<Semaphore>) {
-        let mut lanes = held(&self.0);
+        let mut lanes = held(&self.lanes);
         let lane = lanes.entry(key).or_insert_with(|| Lane {
             room: Arc::new(Semaphore::new(usize::try_from(capacity.max(1)).unwrap_or(1))),
             ended: Arc::default(),
@@ -60,7 +72,7 @@ impl Attempts {
         });
         lane.present += 1;
         let (room, ended) = (Arc::clone(&lane.room), Arc::clone(&lane.ended));
-        (Place { lanes: Arc::clone(&self.0), key, ended, undecided: false, permit: None }, room)
+        (Place { lanes: Arc::clone(&self.lanes), key, ended, undecided: false, permit: None }, room)
     }
 }
 
@@ -121,7 +133,7 @@ mod tests {
 
     #[tokio::test]
     async fn everybody_sees_those_before() {
-        let attempts = Attempts::default();
+        let attempts = Attempts::new(100);
         let mut first = attempts.enter(&bucket(b"a"), 3).await;
         let mut second = attempts.enter(&bucket(b"a"), 3).await;
         let mut elsewhere = attempts.enter(&bucket(b"b"), 3).await;
@@ -132,7 +144,7 @@ mod tests {
 
     #[tokio::test]
     async fn declaring_again_counts_once() {
-        let attempts = Attempts::default();
+        let attempts = Attempts::new(100);
         let mut first = attempts.enter(&bucket(b"a"), 3).await;
         let mut second = attempts.enter(&bucket(b"a"), 3).await;
         for _ in 0..3 {
@@ -145,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_lane_lets_the_next_one_in_when_somebody_leaves() {
-        let attempts = Attempts::default();
+        let attempts = Attempts::new(100);
         let first = attempts.enter(&bucket(b"a"), 1).await;
         let name = bucket(b"a");
         let mut second = Box::pin(attempts.enter(&name, 1));
@@ -155,15 +167,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn too_many_are_sent_away_at_once() {
+        let attempts = Attempts::new(1);
+        let first = attempts.arrive();
+        assert!(first.is_some() && attempts.arrive().is_none());
+        drop(first);
+        assert!(attempts.arrive().is_some());
+    }
+
+    #[tokio::test]
     async fn an_empty_lane_is_forgotten() {
-        let attempts = Attempts::default();
+        let attempts = Attempts::new(100);
         let name = bucket(b"a");
         let place = attempts.enter(&name, 1).await;
         let mut given_up = Box::pin(attempts.enter(&name, 1));
         assert!(futures_util::poll!(&mut given_up).is_pending());
         drop(given_up);
-        assert_eq!(held(&attempts.0).len(), 1);
+        assert_eq!(held(&attempts.lanes).len(), 1);
         drop(place);
-        assert_eq!(held(&attempts.0).len(), 0);
+        assert_eq!(held(&attempts.lanes).len(), 0);
     }
 }

@@ -23,7 +23,7 @@ impl Service {
     }
 
     /// To be called after the commit that ended these sessions, before anybody is told that they ended.
-    pub(super) fn forget_standings(&self, sessions: &[SessionId]) {
+    pub(crate) fn forget_standings(&self, sessions: &[SessionId]) {
         for session in sessions {
             self.standings.invalidate(session);
         }

@@ -17,7 +17,6 @@ use crate::model::{Account, Password, PasswordHash, Rule};
 use crate::store::accounts;
 
 /// What somebody typed in.
-#[derive(Debug)]
 pub(crate) struct Login {
     pub(crate) email: String,
     pub(crate) password: Password,

@@ -11,9 +11,10 @@ mod queue;
 use std::sync::Arc;
 use std::time::Instant;
 
-use contracts::Error;
+use contracts::Error as Shared;
 use tokio::sync::oneshot;
 
+use crate::error::Error;
 use crate::model::{Password, PasswordHash};
 use crate::settings::HashSettings;
 use argon::{Argon, Parameters};
@@ -32,7 +33,7 @@ impl HashPool {
     ///
     /// # Errors
     /// `platform.internal` when the settings are none for Argon2, or no thread can be started.
-    pub(crate) fn start(settings: &HashSettings) -> Result<Self, Error> {
+    pub(crate) fn start(settings: &HashSettings) -> Result<Self, Shared> {
         let parameters = Parameters::of(settings)?;
         let queue = Arc::new(Queue::new(settings.queue));
         let pool = Self { queue, dummy: parameters.dummy()?, parameters };
@@ -68,7 +69,7 @@ impl HashPool {
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Argon) -> Result<T, Error> + Send + 'static,
+        work: impl FnOnce(&mut Argon) -> Result<T, Shared> + Send + 'static,
     ) -> Result<T, Error> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |argon| {
@@ -82,23 +83,21 @@ impl HashPool {
             let _ = answer.send(result);
         });
         if !self.queue.push(job) {
-            metrics::counter!("doorward_hash_rejected_total").increment(1);
-            let text = "Too many passwords are being checked right now. Please try again.";
-            return Err(Error::unavailable("auth.busy", text).retry_after(1));
+            return Err(busy());
         }
-        answered.await.map_err(|_| Error::internal("a password hash was given up"))?
+        Ok(answered.await.map_err(|_| Shared::internal("a password hash was given up"))??)
     }
 
     /// A thread of the pool works until the pool is gone. It is started here and not among the workers because it
     /// belongs to this value: whoever has a pool has its threads.
-    fn start_thread(&self, number: usize, nice: i32) -> Result<(), Error> {
+    fn start_thread(&self, number: usize, nice: i32) -> Result<(), Shared> {
         let queue = Arc::clone(&self.queue);
         let thread = std::thread::Builder::new().name(format!("hash-{number}"));
         let started = thread.spawn(move || {
             stand_back(nice);
             queue.work_off(Argon::default);
         });
-        started.map(|_| ()).map_err(Error::internal)
+        started.map(|_| ()).map_err(Shared::internal)
     }
 }
 
@@ -108,7 +107,13 @@ impl Drop for HashPool {
     }
 }
 
-fn threads(settings: &HashSettings) -> usize {
+/// Refuses somebody because hashing can't keep up.
+pub(super) fn busy() -> Error {
+    metrics::counter!("doorward_hash_rejected_total").increment(1);
+    Error::Busy
+}
+
+pub(super) fn threads(settings: &HashSettings) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     if settings.threads == 0 { cores() } else { settings.threads }
 }
@@ -169,7 +174,7 @@ mod tests {
             wait_started.await.unwrap();
             let mut waiting = Box::pin(async { tokio::join!(hash_1, hash_2) });
             assert!(futures_util::poll!(&mut waiting).is_pending());
-            let refused = pool.hash(&password("three")).await.unwrap_err();
+            let refused = Shared::from(pool.hash(&password("three")).await.unwrap_err());
             assert_eq!((refused.code.as_ref(), refused.retry_after), ("auth.busy", Some(1)));
             go.send(()).unwrap();
             let (one, two) = waiting.await;
@@ -206,7 +211,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_costs_one_job_and_no_thread() {
         let pool = pool(1, 10);
-        let error = pool.run::<()>(|_| panic!("a mistake")).await.unwrap_err();
+        let error = Shared::from(pool.run::<()>(|_| panic!("a mistake")).await.unwrap_err());
         assert_eq!(error.kind, contracts::Kind::Internal);
         assert!(pool.hash(&password("one")).await.is_ok());
     }

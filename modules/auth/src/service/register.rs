@@ -19,7 +19,6 @@ use crate::model::{
 use crate::store::{accounts, requests};
 
 /// What somebody typed in.
-#[derive(Debug)]
 pub(crate) struct Register {
     pub(crate) email: String,
     pub(crate) password: Password,

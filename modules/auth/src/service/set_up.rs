@@ -23,7 +23,6 @@ use crate::store::{accounts, requests, setup};
 const ADMIN: &str = "admin";
 
 /// What the first administrator typed in.
-#[derive(Debug)]
 pub(crate) struct SetUp {
     pub(crate) token: String,
     pub(crate) email: String,

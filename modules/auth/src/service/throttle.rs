@@ -2,23 +2,29 @@
 //! anywhere. Unknown addresses are counted like known ones.
 //!
 //! A success forgives the failures from its own network only. Those from elsewhere are somebody else's, and a login
-//! of the owner must not give a guesser new tries.
+//! of the owner must not give a guesser new tries. And who is logged in from a network is not locked out there by
+//! guesses from elsewhere: then only that network's own count matters.
 
 use std::time::Duration;
 
 use contracts::{Caller, Time};
 use platform::db::{self, DbConn};
 use platform::limits::{self, Bucket, Limit};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::attempts::Place;
+use super::passwords::busy;
 use super::{Service, hourly};
 use crate::error::Error;
 use crate::model::Network;
+use crate::store::sessions;
 
 /// A login that is being tried.
 pub(super) struct Try {
     network: Counter,
     address: Counter,
+    /// Only kept.
+    _presence: OwnedSemaphorePermit,
 }
 
 /// A counter of failures, and this try's place among those that are not decided yet.
@@ -32,9 +38,11 @@ impl Service {
     /// Waits until the counters have room for this try and all before it.
     ///
     /// # Errors
-    /// 429 when there were too many failures already.
+    /// 429 when there were too many failures already; 503 when too many are trying.
     pub(super) async fn admit(&self, caller: &Caller, address: &str) -> Result<Try, Error> {
-        let network = Network::of(caller.client_address).to_string();
+        let presence = self.attempts.arrive().ok_or_else(busy)?;
+        let from = Network::of(caller.client_address);
+        let network = from.to_string();
         let settings = &self.settings.limits;
         let quarterly =
             Limit { capacity: settings.login_failures_per_network, window: Duration::from_secs(900) };
@@ -43,8 +51,9 @@ impl Service {
         let mut this = Try {
             network: self.counter(per_network, quarterly).await,
             address: self.counter(per_address, hourly(settings.login_failures_per_address)).await,
+            _presence: presence,
         };
-        while !self.has_room(&mut this).await? {
+        while !self.has_room(&mut this, address, from).await? {
             this.network.place.retract();
             this.address.place.retract();
             this.network.place.wait().await;
@@ -58,11 +67,22 @@ impl Service {
     }
 
     /// False when it depends on how the tries before this one end.
-    async fn has_room(&self, this: &mut Try) -> Result<bool, Error> {
+    async fn has_room(&self, this: &mut Try, address: &str, from: Network) -> Result<bool, Error> {
         let before = (this.network.place.declare(), this.address.place.declare());
         let (c, now) = (&mut self.db.read().await?, self.now());
-        Ok(this.network.has_room(c, now, before.0).await? && this.address.has_room(c, now, before.1).await?)
+        let here = this.network.has_room(c, now, before.0).await?;
+        match this.address.has_room(c, now, before.1).await {
+            Err(Error::TooManyFailures(_)) if is_logged_in(c, address, from, now).await? => Ok(here),
+            anywhere => Ok(here && anywhere?),
+        }
     }
+}
+
+/// Whether the owner of the address is logged in from that network.
+async fn is_logged_in(c: &mut DbConn, address: &str, from: Network, now: Time) -> Result<bool, Error> {
+    let addresses = sessions::client_addresses(c, address, now).await?;
+    let mut networks = addresses.iter().map(|it| Network::of(it.parse().ok()));
+    Ok(from != Network::Unknown && networks.any(|network| network == from))
 }
 
 impl Counter {

@@ -112,6 +112,19 @@ pub(crate) async fn live(
     Ok(rows.into_iter().map(Session::from).collect())
 }
 
+/// Where the owner of this address is logged in from.
+pub(crate) async fn client_addresses(c: &mut DbConn, email: &str, now: Time) -> Result<Vec<String>> {
+    let query = sessions::table
+        .inner_join(accounts::table)
+        .filter(accounts::email.eq(email))
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::expires_at.gt(now))
+        .filter(sessions::client_address.is_not_null())
+        .select(sessions::client_address.assume_not_null())
+        .distinct();
+    Ok(query.load(c).await?)
+}
+
 /// Ends one live session of an account; false when the account has no such session.
 pub(crate) async fn revoke(
     tx: &mut DbConn,

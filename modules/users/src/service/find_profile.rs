@@ -55,18 +55,21 @@ async fn create(tx: &mut DbConn, now: Time, caller: &Caller, profile: Profile) -
 }
 
 /// Takes over what was said with a registration. A profile that was touched before the event arrived keeps what it
-/// says by now; only what it does not say is filled in. Whichever comes first, the profile goes through the same
-/// states. What breaks a rule of profiles is left out: nobody is there any more who could be told.
+/// says by now; only what it does not say is filled in. What breaks a rule of profiles is left out: nobody is there
+/// any more who could be told.
 pub(crate) async fn fill(
     tx: &mut DbConn,
     now: Time,
     caller: &Caller,
     fact: AccountRegistered,
 ) -> Result<(), Error> {
-    let user = fact.user;
-    create(tx, now, caller, Profile::empty(user, now)).await?;
-    let Some(there) = profiles::find(tx, user).await? else { return Ok(()) };
-    let change = Change::fill(&there, [("display_name", fact.display_name), ("locale", fact.locale)]);
+    let said = [("display_name", fact.display_name), ("locale", fact.locale)];
+    let new = Change::fill(&Profile::empty(fact.user, now), said.clone()).profile;
+    if create(tx, now, caller, new).await? {
+        return Ok(());
+    }
+    let Some(there) = profiles::find(tx, fact.user).await? else { return Ok(()) };
+    let change = Change::fill(&there, said);
     if change.changed.is_empty() {
         return Ok(());
     }

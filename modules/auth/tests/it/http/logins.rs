@@ -131,6 +131,38 @@ both_engines! {
         guess(&world, "mia@example.test", PASSWORD, "10.1.0.1").await.expect(429);
     }
 
+    async fn who_is_logged_in_somewhere_is_not_locked_out_there_by_others(db: Database) {
+        let world = World::with(db, |settings| settings.limits.login_failures_per_address = 20).await;
+        world.member("mia@example.test").await;
+        let mine = guess(&world, "mia@example.test", PASSWORD, "192.0.2.1").await.expect(200).tokens();
+        for n in 0..20 {
+            guess(&world, "mia@example.test", OTHER_PASSWORD, &format!("10.0.{n}.1")).await.expect(401);
+        }
+        guess(&world, "mia@example.test", PASSWORD, "203.0.113.1").await.expect(429);
+        guess(&world, "mia@example.test", PASSWORD, "192.0.2.77").await.expect(200);
+        for _ in 0..10 {
+            guess(&world, "mia@example.test", OTHER_PASSWORD, "192.0.2.77").await.expect(401);
+        }
+        guess(&world, "mia@example.test", PASSWORD, "192.0.2.1").await.expect(429);
+        world.pass(90);
+        guess(&world, "mia@example.test", PASSWORD, "192.0.2.1").await.expect(200);
+        world.delete(crate::world::SESSIONS).by(&mine).send().await.expect(204);
+        world.delete("/api/v1/auth/sessions/current").by(&mine).send().await.expect(204);
+        guess(&world, "mia@example.test", PASSWORD, "192.0.2.1").await.expect(429);
+    }
+
+    async fn a_crowd_at_one_account_is_sent_away_at_once(db: Database) {
+        let world = World::with(db, |settings| {
+            settings.hash.threads = 1;
+            settings.hash.queue = 4;
+        }).await;
+        world.member("mia@example.test").await;
+        let replies = join_all((0..40).map(|_| world.log_in("mia@example.test", PASSWORD))).await;
+        let count = |status| replies.iter().filter(|reply| reply.status == status).count();
+        assert!(count(200) >= 5 && count(503) >= 1 && count(200) + count(503) == 40, "{}", count(200));
+        world.log_in("mia@example.test", PASSWORD).await.expect(200);
+    }
+
     async fn a_success_forgives_the_failures_from_its_own_network_only(db: Database) {
         let world = World::new(db).await;
         world.member("mia@example.test").await;
@@ -180,27 +212,24 @@ both_engines! {
         }
     }
 
-    async fn a_login_that_races_with_disabling_leaves_nothing_alive(db: Database) {
-        let world = World::with(db, |settings| settings.limits.login_failures_per_network = 100).await;
+    async fn what_changes_while_a_password_is_compared_counts(db: Database) {
+        let slow = |settings: &mut auth::Settings| {
+            settings.hash.memory_kib = 65_536;
+            settings.hash.iterations = 10;
+        };
+        let world = World::with(db, slow).await;
         world.member("mia@example.test").await;
-        for _ in 0..20 {
-            let set = async |state: &str| {
-                sql(&world.db, &format!("UPDATE auth_accounts SET state = '{state}' WHERE email = 'mia@example.test'")).await;
+        for change in ["state = 'disabled'", "credential_version = credential_version + 1"] {
+            let meanwhile = async {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                sql(&world.db, &format!("UPDATE auth_accounts SET {change}")).await;
             };
-            let disable = async {
-                set("disabled").await;
-                sql(&world.db, "UPDATE auth_sessions SET revoked_at = created_at, revoked_reason = 'account_disabled' WHERE revoked_at IS NULL").await;
-            };
-            let (reply, ()) = tokio::join!(world.log_in("mia@example.test", PASSWORD), disable);
-            if reply.status == 200 {
-                let tokens = reply.tokens();
-                assert!(!world.is_in(&tokens).await);
-                world.refresh(&tokens.refresh).await.expect(401);
-            } else {
-                reply.expect(401);
-            }
-            set("active").await;
+            let (reply, ()) = tokio::join!(world.log_in("mia@example.test", PASSWORD), meanwhile);
+            reply.expect_problem(401, "auth.invalid_credentials");
+            sql(&world.db, "UPDATE auth_accounts SET state = 'active'").await;
         }
+        assert_eq!(crate::store::count(&world.db, "auth_sessions").await, 0);
+        world.log_in("mia@example.test", PASSWORD).await.expect(200);
     }
 
     async fn registering_does_not_change_how_somebody_logs_in(db: Database) {

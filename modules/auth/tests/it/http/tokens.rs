@@ -68,6 +68,33 @@ both_engines! {
         assert!(!dump.contains("302e020100300506032b6570") && !dump.contains("3051020101300506032b6570"));
     }
 
+    async fn without_a_database_nothing_is_told_and_nobody_is_let_in(db: Database) {
+        let world = World::new(db).await;
+        let tokens = world.logged_in("mia@example.test").await;
+        let setup = world.setup_token().await;
+        let jwks = world.get("/.well-known/jwks.json").send().await.expect(200);
+        world.db.close();
+        let replies = [
+            world.register("new@example.test", PASSWORD).await,
+            world.log_in("mia@example.test", PASSWORD).await,
+            world.log_in("nobody@example.test", PASSWORD).await,
+            world.refresh(&tokens.refresh).await,
+            world.verify(&format!("dwv_{}", "A".repeat(43))).await,
+            world.get(crate::world::SESSIONS).by(&tokens).send().await,
+            world.delete(crate::world::SESSIONS).by(&tokens).send().await,
+            world.delete("/api/v1/auth/sessions/current").by(&tokens).send().await,
+            world.post(SETUP, &json!({ "token": setup, "email": "a@b.test", "password": PASSWORD })).send().await,
+        ];
+        for reply in replies {
+            let reply = reply.expect_problem(503, "platform.database_unavailable");
+            assert_eq!(reply.header("retry-after"), "1");
+            for word in ["postgres", "sqlite", "pool", "127.0.0.1", "SELECT"] {
+                assert!(!reply.text.contains(word), "{}", reply.text);
+            }
+        }
+        assert_eq!(world.get("/.well-known/jwks.json").send().await.expect(200).text, jwks.text);
+    }
+
     async fn everybody_gets_the_public_keys_and_nothing_else(db: Database) {
         let world = World::new(db).await;
         let reply = world.get("/.well-known/jwks.json").send().await.expect(200);
