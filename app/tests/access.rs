@@ -160,3 +160,14 @@ async fn names_in_headers_open_no_door() {
         assert_eq!(answer.status, 401, "{name}: {value}");
     }
 }
+
+#[test]
+fn the_kept_document_is_what_the_code_says() {
+    let printed = std::process::Command::new(env!("CARGO_BIN_EXE_doorward")).arg("openapi").output().unwrap();
+    let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+    let kept = std::fs::read_to_string(kept).unwrap();
+    assert!(
+        String::from_utf8(printed.stdout).unwrap() == kept,
+        "the interface changed: look at the difference after `cargo run -- openapi > docs/openapi.json`"
+    );
+}

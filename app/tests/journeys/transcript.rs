@@ -93,7 +93,7 @@ impl Transcript {
     fn mask(&mut self, text: &str) -> String {
         let rules = [
             (r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", "<access token>"),
-            (r"dw[a-z]_[A-Za-z0-9_-]{20,}", "<secret>"),
+            (r"(?i)dw[a-z]_[A-Za-z0-9_-]{20,}", "<secret>"),
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"),
             (r#""request_id": "[^"]+""#, r#""request_id": "<request>""#),
             (r#""(kid|x|y)": "[A-Za-z0-9_-]{20,}""#, r#""$1": "<key>""#),

@@ -3,7 +3,9 @@
 use crate::store::sql;
 use crate::world::{PASSWORD, World};
 use auth::{Dependencies, Service, Settings};
-use contracts::auth::{Account, AccountState, Auth, CheckSession, FindAccount, MintLink};
+use contracts::auth::{
+    Account, AccountState, Auth, CheckSession, FindAccount, MintLink, RemoteAuth, auth_routes,
+};
 use contracts::{Caller, EmailAddress, Kind, OneTimeRequestId, UserId};
 use platform::cache;
 use platform::clock::Clock;
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use testkit::both_engines;
 use testkit::conforms::{self, AuthWorld};
 use testkit::fakes::FakePermissions;
+use testkit::far;
 
 async fn auth_world(world: &World) -> AuthWorld {
     let id = world.member("mia@example.test").await;
@@ -43,11 +46,13 @@ async fn auth_world(world: &World) -> AuthWorld {
 }
 
 both_engines! {
-    async fn it_conforms(db: Database) {
+    async fn it_conforms_near_and_far(db: Database) {
         let world = World::new(db).await;
         let prepared = auth_world(&world).await;
         conforms::auth(&*world.service, &prepared).await;
-        conforms::auth(&*world.service, &prepared).await;
+        let service: Arc<dyn Auth> = world.service.clone();
+        let peer = far::serve(move || auth_routes(Arc::clone(&service))).await;
+        conforms::auth(&RemoteAuth(peer), &prepared).await;
     }
 
     async fn an_unproven_account_is_told_as_one(db: Database) {

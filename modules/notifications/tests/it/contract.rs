@@ -1,13 +1,15 @@
-//! The contract, near: what other modules may rely on.
+//! The contract: what other modules may rely on.
 
 use std::sync::Arc;
 
 use actix_web::http::Method;
-use contracts::notifications::{Notifications, Recipient, SendNotification};
+use contracts::notifications::{
+    Notifications, Recipient, RemoteNotifications, SendNotification, notifications_routes,
+};
 use contracts::{Caller, Kind, UserId};
 use platform::db::Database;
 use serde_json::{Map, json};
-use testkit::both_engines;
+use testkit::{both_engines, conforms, far};
 
 use crate::world::{World, data};
 
@@ -22,9 +24,12 @@ fn ask(template: &str, data: &Map<String, serde_json::Value>) -> SendNotificatio
 }
 
 both_engines! {
-    async fn it_keeps_its_contract(db: Database) {
+    async fn it_conforms_near_and_far(db: Database) {
         let world = World::new(db);
-        testkit::conforms::notifications(&*world.service(), &data("News")).await;
+        let service: Arc<dyn Notifications> = world.service();
+        conforms::notifications(&*service, &data("News")).await;
+        let peer = far::serve(move || notifications_routes(Arc::clone(&service))).await;
+        conforms::notifications(&RemoteNotifications(peer), &data("News")).await;
     }
 
     async fn modules_may_send_what_people_may_not(db: Database) {
