@@ -81,7 +81,7 @@ impl Service {
 /// Whether the owner of the address is logged in from that network.
 async fn is_logged_in(c: &mut DbConn, address: &str, from: Network, now: Time) -> Result<bool, Error> {
     let addresses = sessions::client_addresses(c, address, now).await?;
-    let mut networks = addresses.iter().map(|it| Network::of(it.parse().ok()));
+    let mut networks = addresses.into_iter().flatten().map(|it| Network::of(it.parse().ok()));
     Ok(from != Network::Unknown && networks.any(|network| network == from))
 }
 

@@ -113,15 +113,13 @@ pub(crate) async fn live(
 }
 
 /// Where the owner of this address is logged in from.
-pub(crate) async fn client_addresses(c: &mut DbConn, email: &str, now: Time) -> Result<Vec<String>> {
+pub(crate) async fn client_addresses(c: &mut DbConn, email: &str, now: Time) -> Result<Vec<Option<String>>> {
     let query = sessions::table
         .inner_join(accounts::table)
         .filter(accounts::email.eq(email))
         .filter(sessions::revoked_at.is_null())
         .filter(sessions::expires_at.gt(now))
-        .filter(sessions::client_address.is_not_null())
-        .select(sessions::client_address.assume_not_null())
-        .distinct();
+        .select(sessions::client_address);
     Ok(query.load(c).await?)
 }
 
