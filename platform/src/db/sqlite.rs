@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use diesel::connection::{LoadConnection as _, SimpleConnection as _};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
@@ -40,10 +41,11 @@ impl SqliteLink {
         let Some(path) = path.to_str().map(str::to_owned) else {
             return Err(Error::Setup("The path of the SQLite database must be UTF-8.".to_owned()));
         };
-        let pragmas = pragmas(settings, purpose);
+        let (pragmas, patience) =
+            (pragmas(settings, purpose), Duration::from_millis(settings.lock_timeout_ms));
         let opened = on_blocking_thread(move || {
             let mut connection = SqliteConnection::establish(&path).map_err(|_| could_not_open())?;
-            connection.batch_execute(&pragmas)?;
+            set_up(&mut connection, &pragmas, patience)?;
             Ok(connection)
         });
         let connection = opened.await.unwrap_or_else(|_| Err(could_not_open()))?;
@@ -106,6 +108,21 @@ fn lost() -> DieselError {
 fn could_not_open() -> Error {
     Error::Unavailable("the SQLite file can't be opened".into())
 }
+
+/// Several that switch a new file to WAL at once are told that it is busy without any wait, whatever the busy timeout
+/// says, because waiting for each other could never end. So the waiting is done here.
+fn set_up(connection: &mut SqliteConnection, pragmas: &str, patience: Duration) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        match connection.batch_execute(pragmas).map_err(Error::from) {
+            Err(Error::Timeout(_)) if started.elapsed() < patience => std::thread::sleep(PAUSE),
+            done => return done,
+        }
+    }
+}
+
+/// Between two tries to set up a connection.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The busy timeout comes first, because changing the journal mode takes a lock already.
 fn pragmas(settings: &Settings, purpose: Purpose) -> String {

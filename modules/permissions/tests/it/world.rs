@@ -17,11 +17,10 @@ use platform::clock::Clock;
 use platform::db::Database;
 use platform::http::{Cursors, Gate, RequestContext};
 use platform::outbox::Relay;
-use platform::tokens::{AccessClaims, Algorithm, KeySource, PublicKeys, Signer, Verifier, generate_key};
 use serde_json::{Map, Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use testkit::fakes::FakeAuth;
+use testkit::gate::TestGate;
 use utoipa_actix_web::AppExt as _;
 
 /// Somebody who is logged in.
@@ -130,10 +129,9 @@ pub(crate) struct World {
     pub(crate) db: Database,
     pub(crate) clock: Clock,
     pub(crate) service: Arc<Service>,
-    auth: Arc<FakeAuth>,
+    people: TestGate,
     gate: Gate,
     cursors: Cursors,
-    signer: Arc<Signer>,
 }
 
 /// Caches that keep whatever is asked for twice.
@@ -154,13 +152,9 @@ impl World {
     pub(crate) fn with_cache(db: Database, cache: &cache::Settings) -> Self {
         let clock = Clock::manual("2026-12-01T12:00:00Z".parse().unwrap());
         let service = Arc::new(Service::new(db.clone(), clock.clone(), Settings::default(), cache));
-        let auth = Arc::new(FakeAuth::default());
-        let key = generate_key(Algorithm::EdDsa).unwrap();
-        let signer = Arc::new(Signer::from_pkcs8(Algorithm::EdDsa, &key).unwrap());
-        let keys = Arc::new(Keys(Arc::clone(&signer)));
-        let verifier = Arc::new(Verifier::new("https://id.test", "https://id.test", keys, clock.clone()));
-        let gate = Gate { verifier, auth: auth.clone(), permissions: service.clone() };
-        Self { db, clock, service, auth, gate, cursors: Cursors::new(&[7; 32]), signer }
+        let people = TestGate::new(clock.clone());
+        let gate = people.gate_with(service.clone());
+        Self { db, clock, service, people, gate, cursors: Cursors::new(&[7; 32]) }
     }
 
     pub(crate) fn ask(&self, method: Method, path: &str) -> Ask<'_> {
@@ -186,20 +180,7 @@ impl World {
     /// Somebody who was given nothing.
     pub(crate) fn person(&self) -> Person {
         let id = UserId::new();
-        let session = self.auth.add_session(id);
-        let now = self.clock.now().seconds();
-        let claims = AccessClaims {
-            iss: "https://id.test".into(),
-            aud: "https://id.test".into(),
-            exp: now + 1_000_000_000,
-            iat: now,
-            jti: session.uuid(),
-            sub: id,
-            sid: session,
-            client_id: "test".into(),
-            auth_time: now,
-        };
-        Person { id, token: self.signer.sign_access(&claims).unwrap() }
+        Person { id, token: self.people.token_for(id) }
     }
 
     /// Somebody who holds `admin` everywhere and for ever.
@@ -280,15 +261,6 @@ impl World {
 
     pub(crate) fn later(&self, seconds: u64) -> Time {
         self.clock.now().plus(Duration::from_secs(seconds))
-    }
-}
-
-struct Keys(Arc<Signer>);
-
-#[async_trait]
-impl KeySource for Keys {
-    async fn load(&self) -> Result<PublicKeys, Error> {
-        Ok(PublicKeys::new(vec![self.0.public_key().clone()]))
     }
 }
 
