@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::facts;
 use crate::wire::contract;
-use crate::{EmailAddress, OneTimeRequestId, SessionId, Time, UserId};
+use crate::{
+    Concealed, EmailAddress, Error, ExportPerson, OneTimeRequestId, PersonalData, SessionId, Time, UserId,
+};
 
 /// What an account may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -20,11 +22,13 @@ pub enum AccountState {
     Active,
     /// Switched off by an administrator.
     Disabled,
+    /// Deleted: it can do nothing, and is purged when its window to be restored is over.
+    Deleted,
 }
 
 impl AccountState {
     /// Every state.
-    pub const ALL: [Self; 3] = [Self::Unverified, Self::Active, Self::Disabled];
+    pub const ALL: [Self; 4] = [Self::Unverified, Self::Active, Self::Disabled, Self::Deleted];
 
     /// The word it is stored and shown as.
     #[must_use]
@@ -33,6 +37,7 @@ impl AccountState {
             Self::Unverified => "unverified",
             Self::Active => "active",
             Self::Disabled => "disabled",
+            Self::Deleted => "deleted",
         }
     }
 
@@ -108,6 +113,103 @@ impl std::fmt::Debug for MintedLink {
     }
 }
 
+/// Asks to make an account for somebody. The asking side chooses the id, so that asking again makes nothing new.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateAccount {
+    /// The id it gets.
+    pub user: UserId,
+    /// Its login address.
+    pub email: EmailAddress,
+    /// Its password; none leaves it to the invitation or to a password reset.
+    pub password: Option<Concealed>,
+    /// `unverified`, `active` (somebody vouches for the address) or `disabled`.
+    pub state: AccountState,
+    /// Whether the person gets a message with a link by which the address is proven and a password chosen.
+    pub invite: bool,
+    /// How the person is called; goes into the event that tells of the account.
+    pub display_name: Option<String>,
+    /// The language of the invitation (BCP 47).
+    pub locale: Option<String>,
+}
+
+/// Asks to change an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeAccount {
+    /// Whose.
+    pub user: UserId,
+    /// The revision that the change is meant for; none takes whatever is there.
+    pub revision: Option<i64>,
+    /// The new login address: the account is unverified until its owner proves it, and the old address is told.
+    pub email: Option<EmailAddress>,
+    /// The new state. `deleted` begins the window in which the account can be restored; leaving it restores.
+    pub state: Option<AccountState>,
+}
+
+/// One account to take over from elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportAccount {
+    /// The id it gets.
+    pub user: UserId,
+    /// Its login address.
+    pub email: EmailAddress,
+    /// `unverified`, `active` or `disabled`.
+    pub state: AccountState,
+    /// A password hash, in the form in which the other system wrote it.
+    pub password_hash: Option<Concealed>,
+    /// A password, which is hashed here; refused beside a hash.
+    pub password: Option<Concealed>,
+    /// When it was registered over there; none means now.
+    pub created_at: Option<Time>,
+    /// How the person is called; goes into the event that tells of the account.
+    pub display_name: Option<String>,
+    /// The person's language (BCP 47).
+    pub locale: Option<String>,
+}
+
+/// Asks to take over some accounts: each by itself, all in one commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportAccounts {
+    /// Only says what would happen.
+    pub dry_run: bool,
+    /// At most 1,000.
+    pub accounts: Vec<ImportAccount>,
+}
+
+/// What became of each account, in the order in which they were given.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ImportedAccounts {
+    /// One for each.
+    pub outcomes: Vec<ImportOutcome>,
+}
+
+/// What became of one account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportOutcome {
+    /// It is there now (or would be).
+    Created(Account),
+    /// The same id was there already: an import that was begun before.
+    Present(Account),
+    /// It was not taken over, and why; pointers are those of [`ImportAccount`].
+    Refused(Error),
+}
+
+/// Asks for accounts in the order of their ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListAccounts {
+    /// Those after this one; none begins.
+    pub after: Option<UserId>,
+    /// At most so many, up to 1,000.
+    pub limit: u32,
+}
+
+/// Some accounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accounts {
+    /// In the order of their ids; fewer than asked for means that there are no more.
+    pub items: Vec<Account>,
+}
+
 contract! {
     /// What other modules may ask of auth.
     "auth" Auth / RemoteAuth / auth_routes {
@@ -117,6 +219,18 @@ contract! {
         check_session(CheckSession) -> SessionStanding;
         /// The link of a request. `Gone` when it is spent or over, `NotFound` when it never was.
         mint_link(MintLink) -> MintedLink;
+        /// Makes an account. `Conflict` when the address has another owner, `Invalid` for a password that breaks a
+        /// rule; the account as it is when this id has one already.
+        create_account(CreateAccount) -> Account;
+        /// Changes an account. `NotFound` when there is none, `Conflict` when the revision is another one, the new
+        /// address has an owner, or nobody would be left who is administrator.
+        change_account(ChangeAccount) -> Account;
+        /// Takes over accounts from elsewhere.
+        import_accounts(ImportAccounts) -> ImportedAccounts;
+        /// Accounts in the order of their ids, deleted ones too, until they are purged.
+        list_accounts(ListAccounts) -> Accounts;
+        /// Everything auth knows about a person: `account`, `sessions`.
+        export_person(ExportPerson) -> PersonalData;
     }
 }
 
@@ -143,6 +257,64 @@ facts! {
         user: UserId,
         /// What it is now.
         state: AccountState,
+    }
+
+    /// An account got another login address.
+    AccountEmailChanged = "auth.account.email_changed", about user {
+        /// Whose.
+        user: UserId,
+        /// The address it had, which is told.
+        previous: EmailAddress,
+    }
+
+    /// An account is gone for good: everybody forgets the person.
+    AccountPurged = "auth.account.purged", about user {
+        /// Who it was.
+        user: UserId,
+        /// Stands for the address without telling it: see `MasterKey::address_key`.
+        address_key: String,
+    }
+
+    /// Somebody forgot a password; the link is minted when the message is sent.
+    PasswordResetRequested = "auth.password.reset_requested", about request {
+        /// Who.
+        user: UserId,
+        /// What the link is minted for.
+        request: OneTimeRequestId,
+    }
+
+    /// A password is another one now; its owner is told.
+    PasswordChanged = "auth.password.changed", about user {
+        /// Whose.
+        user: UserId,
+        /// Whether by the link of a reset, and not by who knew the old one.
+        reset: bool,
+    }
+
+    /// Somebody was invited; the link is minted when the message is sent.
+    InvitationRequested = "auth.invitation.requested", about request {
+        /// Who.
+        user: UserId,
+        /// What the link is minted for.
+        request: OneTimeRequestId,
+        /// The language to write in (BCP 47), for a profile that is not there yet.
+        locale: Option<String>,
+    }
+
+    /// Somebody logged in with a device that was not seen before; its owner is told, with a link that ends the login.
+    SignInNoticed = "auth.session.noticed", about session {
+        /// Who.
+        user: UserId,
+        /// The login.
+        session: SessionId,
+        /// What the link is minted for.
+        request: OneTimeRequestId,
+        /// When.
+        at: Time,
+        /// Where from, as far as it is known.
+        client_address: Option<String>,
+        /// What the client said it was.
+        user_agent: Option<String>,
     }
 
     /// Somebody should prove an address; the link is minted when the message is sent.
@@ -181,7 +353,8 @@ facts! {
         user: UserId,
         /// The login.
         session: SessionId,
-        /// Why: `signed_out`, `revoked`, `refresh_reused`, `account_disabled`.
+        /// Why: `signed_out`, `revoked`, `refresh_reused`, `account_disabled`, `account_deleted`, `password_changed`,
+        /// `password_reset`, `reported`, `session_limit`.
         reason: String,
     }
 

@@ -9,21 +9,25 @@
 
 pub mod auth;
 mod caller;
+mod concealed;
 mod email;
 mod error;
 mod event;
 mod ids;
 pub mod notifications;
 pub mod permissions;
+mod person;
 mod time;
 pub mod users;
 pub mod wire;
 
 pub use caller::{Actor, Caller};
+pub use concealed::Concealed;
 pub use email::{AddressError, EmailAddress};
 pub use error::{Error, Field, Fields, Kind, Result};
 pub use event::{Event, Fact};
 pub use ids::{
     AssignmentId, AuditEventId, EventId, NotificationId, OneTimeRequestId, ParseIdError, SessionId, UserId,
 };
+pub use person::{ExportPerson, PersonalData};
 pub use time::Time;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::event::facts;
 use crate::wire::contract;
-use crate::{EmailAddress, NotificationId, UserId};
+use crate::{EmailAddress, ExportPerson, NotificationId, PersonalData, UserId};
 
 /// Who a message goes to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,8 @@ contract! {
     "notifications" Notifications / RemoteNotifications / notifications_routes {
         /// Accepts a message. `Invalid` for an unknown template or variables that don't fit it.
         send(SendNotification) -> QueuedNotification;
+        /// Everything notifications knows about a person: `notifications`, `inbox`, `notification_preferences`.
+        export_person(ExportPerson) -> PersonalData;
     }
 }
 

@@ -5,13 +5,13 @@ use serde_json::{Map, Value};
 
 use crate::event::facts;
 use crate::wire::contract;
-use crate::{AssignmentId, Time, UserId};
+use crate::{AssignmentId, ExportPerson, PersonalData, Time, UserId};
 
 /// Who wants something: a type and an id, as in AuthZEN.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Subject {
-    /// `user`.
+    /// `user` or `group`.
     #[serde(rename = "type")]
     pub subject_type: String,
     /// The id within its type.
@@ -91,6 +91,23 @@ pub struct AssignedRole {
     pub assignment: AssignmentId,
 }
 
+/// Says whether a person's account can be used, before it is switched off and after it is switched on: who can't log
+/// in does not count as administrator. Asking twice changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetStanding {
+    /// Whose.
+    pub user: UserId,
+    /// Whether the account can be used.
+    pub active: bool,
+}
+
+/// The standing that is now kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// As it was asked for.
+    pub active: bool,
+}
+
 contract! {
     /// What other modules may ask of permissions.
     "permissions" Permissions / RemotePermissions / permissions_routes {
@@ -98,6 +115,10 @@ contract! {
         evaluate(Evaluate) -> Decision;
         /// Gives a role. `NotFound` when there is no such role.
         assign_role(AssignRole) -> AssignedRole;
+        /// Notes whether a person's account can be used. `Conflict` when no administrator would be left.
+        set_standing(SetStanding) -> Standing;
+        /// Everything permissions knows about a person: `role_assignments`, `groups`.
+        export_person(ExportPerson) -> PersonalData;
     }
 }
 

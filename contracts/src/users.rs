@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::UserId;
 use crate::event::facts;
 use crate::wire::contract;
+use crate::{ExportPerson, PersonalData, UserId};
 
 /// A profile as other modules see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ pub struct Profile {
     pub id: UserId,
     /// How the person is called.
     pub display_name: Option<String>,
+    /// The person's phone number (E.164), as the person wrote it down; nobody has proven it.
+    pub phone: Option<String>,
     /// The language to speak to the person (BCP 47).
     pub locale: Option<String>,
     /// The person's time zone (IANA name).
@@ -31,6 +33,8 @@ contract! {
     "users" Users / RemoteUsers / users_routes {
         /// One profile, or none when nothing is known about the person yet.
         find_profile(FindProfile) -> Option<Profile>;
+        /// Everything users knows about a person: `profile`, `preferences`.
+        export_person(ExportPerson) -> PersonalData;
     }
 }
 

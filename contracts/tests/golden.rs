@@ -6,8 +6,10 @@
 use std::path::Path;
 
 use contracts::auth::{
-    AccountRegistered, AccountState, AccountStateChanged, AccountVerified, AdministratorAppointed,
-    RefreshReused, RegistrationRepeated, SessionCreated, SessionRevoked, VerificationRequested,
+    AccountEmailChanged, AccountPurged, AccountRegistered, AccountState, AccountStateChanged,
+    AccountVerified, AdministratorAppointed, InvitationRequested, PasswordChanged, PasswordResetRequested,
+    RefreshReused, RegistrationRepeated, SessionCreated, SessionRevoked, SignInNoticed,
+    VerificationRequested,
 };
 use contracts::notifications::{MessageFailed, MessageQueued, MessageSent};
 use contracts::permissions::{
@@ -15,8 +17,8 @@ use contracts::permissions::{
 };
 use contracts::users::{PreferenceChanged, UserCreated, UserUpdated};
 use contracts::{
-    Actor, AssignmentId, Caller, Event, EventId, Fact, NotificationId, OneTimeRequestId, SessionId, Time,
-    UserId,
+    Actor, AssignmentId, Caller, EmailAddress, Event, EventId, Fact, NotificationId, OneTimeRequestId,
+    SessionId, Time, UserId,
 };
 use uuid::uuid;
 
@@ -59,6 +61,22 @@ fn every_fact_has_a_golden_file_that_is_still_read() {
         }),
         golden(&AccountVerified { user: USER }),
         golden(&AccountStateChanged { user: USER, state: AccountState::Active }),
+        golden(&AccountEmailChanged {
+            user: USER,
+            previous: EmailAddress::parse("mia@example.org").unwrap(),
+        }),
+        golden(&AccountPurged { user: USER, address_key: "5f3c".into() }),
+        golden(&PasswordResetRequested { user: USER, request: REQUEST }),
+        golden(&PasswordChanged { user: USER, reset: true }),
+        golden(&InvitationRequested { user: USER, request: REQUEST, locale: Some("de".into()) }),
+        golden(&SignInNoticed {
+            user: USER,
+            session: SESSION,
+            request: REQUEST,
+            at: Time::from_micros(1_767_225_600_000_000),
+            client_address: Some("192.0.2.7".into()),
+            user_agent: Some("curl/8".into()),
+        }),
         golden(&VerificationRequested { user: USER, request: REQUEST, locale: Some("de".into()) }),
         golden(&RegistrationRepeated { user: USER }),
         golden(&AdministratorAppointed { user: USER }),

@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use contracts::auth::{
-    Account, AccountState, Auth, CheckSession, FindAccount, MintLink, MintedLink, SessionStanding,
+    Account, AccountState, Accounts, Auth, ChangeAccount, CheckSession, CreateAccount, FindAccount,
+    ImportAccounts, ImportOutcome, ImportedAccounts, ListAccounts, MintLink, MintedLink, SessionStanding,
 };
-use contracts::notifications::{Notifications, QueuedNotification, SendNotification};
-use contracts::permissions::{AssignRole, AssignedRole, Decision, Evaluate, Permissions, Reason, Subject};
+use contracts::notifications::{Notifications, QueuedNotification, Recipient, SendNotification};
+use contracts::permissions::{
+    AssignRole, AssignedRole, Decision, Evaluate, Permissions, Reason, SetStanding, Standing, Subject,
+};
 use contracts::users::{FindProfile, Profile, Users};
 use contracts::{
-    AssignmentId, Caller, EmailAddress, Error, NotificationId, OneTimeRequestId, Result, SessionId, Time,
-    UserId,
+    AssignmentId, Caller, EmailAddress, Error, ExportPerson, NotificationId, OneTimeRequestId, PersonalData,
+    Result, SessionId, Time, UserId,
 };
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -104,6 +107,92 @@ impl Auth for FakeAuth {
             None => Err(Error::not_found("auth.request_unknown", "There is no such request.")),
         }
     }
+
+    async fn create_account(&self, _: &Caller, ask: CreateAccount) -> Result<Account> {
+        let mut state = held(&self.0);
+        if let Some(there) = state.accounts.get(&ask.user) {
+            return Ok(there.clone());
+        }
+        taken(&state, ask.user, &ask.email)?;
+        let account = fresh(ask.user, ask.email, ask.state, None);
+        state.accounts.insert(ask.user, account.clone());
+        Ok(account)
+    }
+
+    async fn change_account(&self, _: &Caller, ask: ChangeAccount) -> Result<Account> {
+        let mut state = held(&self.0);
+        if let Some(email) = &ask.email {
+            taken(&state, ask.user, email)?;
+        }
+        let account = state.accounts.get_mut(&ask.user);
+        let account =
+            account.ok_or_else(|| Error::not_found("auth.account_unknown", "There is no such account."))?;
+        if ask.revision.is_some_and(|meant| meant != account.revision) {
+            return Err(Error::conflict("auth.account_changed", "The account was changed meanwhile."));
+        }
+        if let Some(email) = ask.email.filter(|email| *email != account.email) {
+            (account.email, account.email_verified, account.state) = (email, false, AccountState::Unverified);
+        }
+        if let Some(state) = ask.state {
+            account.state = state;
+            account.email_verified |= state == AccountState::Active;
+        }
+        account.revision += 1;
+        Ok(account.clone())
+    }
+
+    async fn import_accounts(&self, _: &Caller, ask: ImportAccounts) -> Result<ImportedAccounts> {
+        let mut state = held(&self.0);
+        let mut outcomes = Vec::new();
+        for it in ask.accounts {
+            let there = state.accounts.get(&it.user).cloned();
+            outcomes.push(match (there, taken(&state, it.user, &it.email)) {
+                (Some(there), _) => ImportOutcome::Present(there),
+                (None, Err(error)) => ImportOutcome::Refused(error),
+                (None, Ok(())) => {
+                    let account = fresh(it.user, it.email, it.state, it.created_at);
+                    if !ask.dry_run {
+                        state.accounts.insert(it.user, account.clone());
+                    }
+                    ImportOutcome::Created(account)
+                }
+            });
+        }
+        Ok(ImportedAccounts { outcomes })
+    }
+
+    async fn list_accounts(&self, _: &Caller, ask: ListAccounts) -> Result<Accounts> {
+        let state = held(&self.0);
+        let after = state.accounts.values().filter(|it| ask.after.is_none_or(|after| it.id > after));
+        let mut items: Vec<Account> = after.cloned().collect();
+        items.sort_by_key(|it| it.id);
+        items.truncate(ask.limit as usize);
+        Ok(Accounts { items })
+    }
+
+    async fn export_person(&self, _: &Caller, ask: ExportPerson) -> Result<PersonalData> {
+        let account = held(&self.0).accounts.get(&ask.user).cloned();
+        Ok(section("account", serde_json::to_value(account).unwrap()))
+    }
+}
+
+fn fresh(id: UserId, email: EmailAddress, state: AccountState, created_at: Option<Time>) -> Account {
+    let now = Time::from_micros(1_767_225_600_000_000);
+    let email_verified = state == AccountState::Active;
+    let created_at = created_at.unwrap_or(now);
+    Account { id, email, email_verified, state, revision: 1, created_at, updated_at: now }
+}
+
+fn taken(state: &AuthState, user: UserId, email: &EmailAddress) -> Result<()> {
+    if state.accounts.values().any(|it| it.id != user && it.email == *email) {
+        let text = "This address belongs to an account already.";
+        return Err(Error::conflict("auth.address_taken", text).at("/email", "taken", text));
+    }
+    Ok(())
+}
+
+fn section(name: &str, value: serde_json::Value) -> PersonalData {
+    PersonalData { sections: [(name.to_owned(), value)].into() }
 }
 
 /// Knows the profiles that a test gave it.
@@ -122,6 +211,11 @@ impl Users for FakeUsers {
     async fn find_profile(&self, _: &Caller, ask: FindProfile) -> Result<Option<Profile>> {
         Ok(held(&self.0).get(&ask.user).cloned())
     }
+
+    async fn export_person(&self, _: &Caller, ask: ExportPerson) -> Result<PersonalData> {
+        let profile = held(&self.0).get(&ask.user).cloned();
+        Ok(section("profile", serde_json::to_value(profile).unwrap()))
+    }
 }
 
 #[derive(Default)]
@@ -129,6 +223,8 @@ struct PermissionsState {
     granted: HashSet<(Subject, String, String)>,
     roles: HashSet<String>,
     assigned: Vec<(AssignmentId, AssignRole)>,
+    administrators: HashSet<UserId>,
+    inactive: HashSet<UserId>,
 }
 
 /// Allows what a test granted, and nothing else.
@@ -145,6 +241,11 @@ impl FakePermissions {
     /// Makes a role known, so that it can be assigned.
     pub fn add_role(&self, role: &str) {
         held(&self.0).roles.insert(role.to_owned());
+    }
+
+    /// Makes somebody an administrator whose leaving is guarded.
+    pub fn add_administrator(&self, user: UserId) {
+        held(&self.0).administrators.insert(user);
     }
 
     /// Every role that was given so far.
@@ -177,6 +278,28 @@ impl Permissions for FakePermissions {
         let assignment = AssignmentId::new();
         state.assigned.push((assignment, ask));
         Ok(AssignedRole { assignment })
+    }
+
+    async fn set_standing(&self, _: &Caller, ask: SetStanding) -> Result<Standing> {
+        let mut state = held(&self.0);
+        let others = state.administrators.iter().any(|it| *it != ask.user && !state.inactive.contains(it));
+        if !ask.active && state.administrators.contains(&ask.user) && !others {
+            let text = "Nobody would be left who is administrator.";
+            return Err(Error::conflict("permissions.last_administrator", text));
+        }
+        if ask.active {
+            state.inactive.remove(&ask.user);
+        } else {
+            state.inactive.insert(ask.user);
+        }
+        Ok(Standing { active: ask.active })
+    }
+
+    async fn export_person(&self, _: &Caller, ask: ExportPerson) -> Result<PersonalData> {
+        let state = held(&self.0);
+        let own = state.assigned.iter().filter(|(_, it)| it.subject == Subject::user(ask.user));
+        let roles: Vec<&str> = own.map(|(_, it)| it.role.as_str()).collect();
+        Ok(section("role_assignments", serde_json::json!(roles)))
     }
 }
 
@@ -219,5 +342,12 @@ impl Notifications for FakeNotifications {
         let notification = NotificationId::new();
         sent.push((notification, ask));
         Ok(QueuedNotification { notification })
+    }
+
+    async fn export_person(&self, _: &Caller, ask: ExportPerson) -> Result<PersonalData> {
+        let sent = held(&self.sent);
+        let own = sent.iter().filter(|(_, it)| matches!(it.to, Recipient::User(user) if user == ask.user));
+        let templates: Vec<&str> = own.map(|(_, it)| it.template.as_str()).collect();
+        Ok(section("notifications", serde_json::json!(templates)))
     }
 }

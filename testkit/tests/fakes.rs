@@ -33,6 +33,7 @@ async fn users_conforms() {
     let profile = Profile {
         id: UserId::new(),
         display_name: Some("Mia".to_owned()),
+        phone: None,
         locale: Some("de".to_owned()),
         time_zone: None,
     };

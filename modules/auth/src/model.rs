@@ -21,6 +21,9 @@ platform::text_enum! {
     pub(crate) enum RequestKind {
         Verification = "verification",
         Setup = "setup",
+        PasswordReset = "password_reset",
+        Invitation = "invitation",
+        SessionReport = "session_report",
     }
 }
 
@@ -31,6 +34,11 @@ platform::text_enum! {
         Revoked = "revoked",
         RefreshReused = "refresh_reused",
         AccountDisabled = "account_disabled",
+        AccountDeleted = "account_deleted",
+        PasswordChanged = "password_changed",
+        PasswordReset = "password_reset",
+        Reported = "reported",
+        SessionLimit = "session_limit",
     }
 }
 
@@ -74,6 +82,8 @@ pub(crate) struct OneTimeRequest {
     pub(crate) id: OneTimeRequestId,
     pub(crate) kind: RequestKind,
     pub(crate) account: Option<UserId>,
+    /// The login that its owner may disown, of a session report.
+    pub(crate) session: Option<SessionId>,
     /// The password that becomes valid with this request.
     pub(crate) password_hash: Option<PasswordHash>,
     pub(crate) created_at: Time,

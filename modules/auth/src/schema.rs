@@ -9,6 +9,7 @@ diesel::table! {
         credential_version -> BigInt,
         revision -> BigInt,
         last_login_at -> Nullable<Timestamptz>,
+        deleted_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }
@@ -27,6 +28,7 @@ diesel::table! {
         id -> Uuid,
         kind -> Text,
         account_id -> Nullable<Uuid>,
+        session_id -> Nullable<Uuid>,
         password_hash -> Nullable<Text>,
         created_at -> Timestamptz,
         expires_at -> Timestamptz,

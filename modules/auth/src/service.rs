@@ -26,9 +26,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use contracts::auth::{Account, Auth, CheckSession, FindAccount, MintLink, MintedLink, SessionStanding};
+use contracts::auth::{
+    Account, Accounts, Auth, ChangeAccount, CheckSession, CreateAccount, FindAccount, ImportAccounts,
+    ImportedAccounts, ListAccounts, MintLink, MintedLink, SessionStanding,
+};
 use contracts::permissions::Permissions;
-use contracts::{Caller, Error as Shared, SessionId, Time};
+use contracts::{Caller, Error as Shared, ExportPerson, PersonalData, SessionId, Time};
 use platform::cache::Cache;
 use platform::clock::Clock;
 use platform::db::Database;
@@ -173,6 +176,26 @@ impl Auth for Service {
 
     async fn mint_link(&self, _: &Caller, ask: MintLink) -> Result<MintedLink, Shared> {
         Ok(self.link(ask.request).await?)
+    }
+
+    async fn create_account(&self, _: &Caller, _: CreateAccount) -> Result<Account, Shared> {
+        Err(Shared::unavailable("auth.not_built", "This is not built yet."))
+    }
+
+    async fn change_account(&self, _: &Caller, _: ChangeAccount) -> Result<Account, Shared> {
+        Err(Shared::unavailable("auth.not_built", "This is not built yet."))
+    }
+
+    async fn import_accounts(&self, _: &Caller, _: ImportAccounts) -> Result<ImportedAccounts, Shared> {
+        Err(Shared::unavailable("auth.not_built", "This is not built yet."))
+    }
+
+    async fn list_accounts(&self, _: &Caller, _: ListAccounts) -> Result<Accounts, Shared> {
+        Err(Shared::unavailable("auth.not_built", "This is not built yet."))
+    }
+
+    async fn export_person(&self, _: &Caller, _: ExportPerson) -> Result<PersonalData, Shared> {
+        Err(Shared::unavailable("auth.not_built", "This is not built yet."))
     }
 }
 

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use contracts::auth::Auth;
 use contracts::notifications::{Notifications, QueuedNotification, SendNotification};
 use contracts::users::Users;
-use contracts::{Caller, Result};
+use contracts::{Caller, ExportPerson, PersonalData, Result};
 use platform::clock::Clock;
 use platform::db::Database;
 use tokio::sync::Notify;
@@ -121,5 +121,9 @@ impl std::fmt::Debug for Service {
 impl Notifications for Service {
     async fn send(&self, caller: &Caller, ask: SendNotification) -> Result<QueuedNotification> {
         Ok(self.send_for_module(caller, ask).await?)
+    }
+
+    async fn export_person(&self, _: &Caller, _: ExportPerson) -> Result<PersonalData> {
+        Err(contracts::Error::unavailable("notifications.not_built", "This is not built yet."))
     }
 }

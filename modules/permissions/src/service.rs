@@ -23,8 +23,10 @@ pub(crate) use list_holdings::{Holding, Source};
 use crate::Settings;
 use crate::model::AssignmentText;
 use async_trait::async_trait;
-use contracts::permissions::{AssignRole, AssignedRole, Decision, Evaluate, Permissions};
-use contracts::{Caller, UserId};
+use contracts::permissions::{
+    AssignRole, AssignedRole, Decision, Evaluate, Permissions, SetStanding, Standing,
+};
+use contracts::{Caller, ExportPerson, PersonalData, UserId};
 use memory::{Holders, Roles};
 use platform::cache;
 use platform::clock::Clock;
@@ -78,5 +80,13 @@ impl Permissions for Service {
         let AssignRole { subject, role, resource, expires_at } = ask;
         let text = AssignmentText { subject, role, resource, expires_at };
         Ok(AssignedRole { assignment: self.ensure_assignment(caller, text).await?.id })
+    }
+
+    async fn set_standing(&self, _: &Caller, _: SetStanding) -> contracts::Result<Standing> {
+        Err(contracts::Error::unavailable("permissions.not_built", "This is not built yet."))
+    }
+
+    async fn export_person(&self, _: &Caller, _: ExportPerson) -> contracts::Result<PersonalData> {
+        Err(contracts::Error::unavailable("permissions.not_built", "This is not built yet."))
     }
 }

@@ -57,6 +57,7 @@ impl From<Profile> for contracts::users::Profile {
         Self {
             id: profile.id,
             display_name: profile.display_name,
+            phone: profile.phone,
             locale: profile.locale,
             time_zone: profile.time_zone,
         }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use contracts::auth::{Account, Auth, FindAccount};
 use contracts::users::{FindProfile, Profile as Shown, Users};
-use contracts::{Caller, UserId};
+use contracts::{Caller, ExportPerson, PersonalData, UserId};
 use platform::clock::Clock;
 use platform::db::Database;
 
@@ -51,5 +51,9 @@ impl Service {
 impl Users for Service {
     async fn find_profile(&self, _: &Caller, ask: FindProfile) -> contracts::Result<Option<Shown>> {
         Ok(self.shown_profile(ask.user).await?)
+    }
+
+    async fn export_person(&self, _: &Caller, _: ExportPerson) -> contracts::Result<PersonalData> {
+        Err(contracts::Error::unavailable("users.not_built", "This is not built yet."))
     }
 }

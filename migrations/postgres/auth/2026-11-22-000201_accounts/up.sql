@@ -2,16 +2,19 @@
 CREATE TABLE auth_accounts (
     id uuid PRIMARY KEY,
     email text NOT NULL UNIQUE,
-    state text NOT NULL CHECK (state IN ('unverified', 'active', 'disabled')),
+    state text NOT NULL CHECK (state IN ('unverified', 'active', 'disabled', 'deleted')),
     verified_at timestamptz,
     -- Rises whenever what proves the owner changes; a session made under an older one is worth nothing.
     credential_version bigint NOT NULL CHECK (credential_version >= 0),
     -- Rises with every change that other modules can see.
     revision bigint NOT NULL CHECK (revision >= 1),
     last_login_at timestamptz,
+    -- When the window began in which the account can be restored; it is purged after that.
+    deleted_at timestamptz,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
-    CHECK (state <> 'active' OR verified_at IS NOT NULL)
+    CHECK (state <> 'active' OR verified_at IS NOT NULL),
+    CHECK ((state = 'deleted') = (deleted_at IS NOT NULL))
 );
 
 -- The password of an account whose address is proven; an unproven one has none.

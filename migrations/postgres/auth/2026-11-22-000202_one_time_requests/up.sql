@@ -1,14 +1,17 @@
 -- Something that one secret may do once. The request is spent, whichever of its secrets opens it.
 CREATE TABLE auth_one_time_requests (
     id uuid PRIMARY KEY,
-    kind text NOT NULL CHECK (kind IN ('verification', 'setup')),
+    kind text NOT NULL CHECK (kind IN ('verification', 'setup', 'password_reset', 'invitation', 'session_report')),
     account_id uuid REFERENCES auth_accounts ON DELETE CASCADE,
+    -- The login that the owner may disown with a session report.
+    session_id uuid,
     -- The password that becomes valid with this request: the one of the attempt that made it.
     password_hash text,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     used_at timestamptz,
-    CHECK ((kind = 'setup') = (account_id IS NULL))
+    CHECK ((kind = 'setup') = (account_id IS NULL)),
+    CHECK ((kind = 'session_report') = (session_id IS NOT NULL))
 );
 
 CREATE INDEX auth_one_time_requests_by_account ON auth_one_time_requests (account_id, kind, created_at);

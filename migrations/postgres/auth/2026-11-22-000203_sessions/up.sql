@@ -12,7 +12,10 @@ CREATE TABLE auth_sessions (
     last_used_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     revoked_at timestamptz,
-    revoked_reason text CHECK (revoked_reason IN ('signed_out', 'revoked', 'refresh_reused', 'account_disabled')),
+    revoked_reason text CHECK (revoked_reason IN (
+        'signed_out', 'revoked', 'refresh_reused', 'account_disabled', 'account_deleted', 'password_changed',
+        'password_reset', 'reported', 'session_limit'
+    )),
     CHECK ((revoked_at IS NULL) = (revoked_reason IS NULL))
 );
 

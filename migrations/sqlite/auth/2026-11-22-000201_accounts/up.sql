@@ -2,16 +2,19 @@
 CREATE TABLE auth_accounts (
     id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     email TEXT NOT NULL UNIQUE,
-    state TEXT NOT NULL CHECK (state IN ('unverified', 'active', 'disabled')),
+    state TEXT NOT NULL CHECK (state IN ('unverified', 'active', 'disabled', 'deleted')),
     verified_at INTEGER,
     -- Rises whenever what proves the owner changes; a session made under an older one is worth nothing.
     credential_version INTEGER NOT NULL CHECK (credential_version >= 0),
     -- Rises with every change that other modules can see.
     revision INTEGER NOT NULL CHECK (revision >= 1),
     last_login_at INTEGER,
+    -- When the window began in which the account can be restored; it is purged after that.
+    deleted_at INTEGER,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    CHECK (state <> 'active' OR verified_at IS NOT NULL)
+    CHECK (state <> 'active' OR verified_at IS NOT NULL),
+    CHECK ((state = 'deleted') = (deleted_at IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
 
 -- The password of an account whose address is proven; an unproven one has none.

@@ -1,14 +1,17 @@
 -- Something that one secret may do once. The request is spent, whichever of its secrets opens it.
 CREATE TABLE auth_one_time_requests (
     id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
-    kind TEXT NOT NULL CHECK (kind IN ('verification', 'setup')),
+    kind TEXT NOT NULL CHECK (kind IN ('verification', 'setup', 'password_reset', 'invitation', 'session_report')),
     account_id BLOB CHECK (account_id IS NULL OR length(account_id) = 16) REFERENCES auth_accounts ON DELETE CASCADE,
+    -- The login that the owner may disown with a session report.
+    session_id BLOB CHECK (session_id IS NULL OR length(session_id) = 16),
     -- The password that becomes valid with this request: the one of the attempt that made it.
     password_hash TEXT,
     created_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     used_at INTEGER,
-    CHECK ((kind = 'setup') = (account_id IS NULL))
+    CHECK ((kind = 'setup') = (account_id IS NULL)),
+    CHECK ((kind = 'session_report') = (session_id IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX auth_one_time_requests_by_account ON auth_one_time_requests (account_id, kind, created_at);

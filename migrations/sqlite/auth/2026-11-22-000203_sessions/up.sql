@@ -12,7 +12,10 @@ CREATE TABLE auth_sessions (
     last_used_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     revoked_at INTEGER,
-    revoked_reason TEXT CHECK (revoked_reason IN ('signed_out', 'revoked', 'refresh_reused', 'account_disabled')),
+    revoked_reason TEXT CHECK (revoked_reason IN (
+        'signed_out', 'revoked', 'refresh_reused', 'account_disabled', 'account_deleted', 'password_changed',
+        'password_reset', 'reported', 'session_limit'
+    )),
     CHECK ((revoked_at IS NULL) = (revoked_reason IS NULL))
 ) STRICT, WITHOUT ROWID;
 

@@ -30,6 +30,12 @@ pub(crate) trait SecretKind {
 pub(crate) enum Verification {}
 /// Makes the first administrator, once.
 pub(crate) enum Setup {}
+/// Sets a new password, once.
+pub(crate) enum PasswordReset {}
+/// Proves an address and sets the first password, once.
+pub(crate) enum Invitation {}
+/// Ends a login that its owner does not know, once.
+pub(crate) enum SessionReport {}
 /// Is exchanged for new tokens, once.
 pub(crate) enum Refresh {}
 
@@ -38,6 +44,15 @@ impl SecretKind for Verification {
 }
 impl SecretKind for Setup {
     const PREFIX: &'static str = "dws_";
+}
+impl SecretKind for PasswordReset {
+    const PREFIX: &'static str = "dwp_";
+}
+impl SecretKind for Invitation {
+    const PREFIX: &'static str = "dwi_";
+}
+impl SecretKind for SessionReport {
+    const PREFIX: &'static str = "dwe_";
 }
 impl SecretKind for Refresh {
     const PREFIX: &'static str = "dwr_";

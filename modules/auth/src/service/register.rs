@@ -116,7 +116,7 @@ impl Service {
                     self.open_request(tx, caller, existing.id, registration.password, registration.locale)
                         .await?;
                 }
-                (true, AccountState::Active | AccountState::Disabled) => {
+                (true, AccountState::Active | AccountState::Disabled | AccountState::Deleted) => {
                     outbox::publish(tx, now, caller, &RegistrationRepeated { user: existing.id }).await?;
                 }
             }
@@ -140,6 +140,7 @@ impl Service {
             id: OneTimeRequestId::new(),
             kind: RequestKind::Verification,
             account: Some(account),
+            session: None,
             password_hash: Some(password),
             created_at: now,
             expires_at: now.plus(self.settings.links.verification()),

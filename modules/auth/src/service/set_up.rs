@@ -67,6 +67,7 @@ impl Service {
                     id: OneTimeRequestId::new(),
                     kind: RequestKind::Setup,
                     account: None,
+                    session: None,
                     password_hash: None,
                     created_at: now,
                     expires_at: now.plus(self.settings.links.setup()),

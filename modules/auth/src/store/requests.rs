@@ -1,6 +1,6 @@
 //! The rows of one-time requests and of the secrets that open them.
 
-use contracts::{OneTimeRequestId, Time, UserId};
+use contracts::{OneTimeRequestId, SessionId, Time, UserId};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use platform::db::{Db, DbConn, Result};
@@ -14,6 +14,7 @@ struct RequestRow {
     id: OneTimeRequestId,
     kind: RequestKind,
     account_id: Option<UserId>,
+    session_id: Option<SessionId>,
     password_hash: Option<String>,
     created_at: Time,
     expires_at: Time,
@@ -26,6 +27,7 @@ impl From<RequestRow> for OneTimeRequest {
             id: row.id,
             kind: row.kind,
             account: row.account_id,
+            session: row.session_id,
             password_hash: row.password_hash.map(PasswordHash),
             created_at: row.created_at,
             expires_at: row.expires_at,
@@ -40,6 +42,7 @@ pub(crate) async fn insert(tx: &mut DbConn, request: OneTimeRequest) -> Result<(
         id: request.id,
         kind: request.kind,
         account_id: request.account,
+        session_id: request.session,
         password_hash: request.password_hash.map(|hash| hash.0),
         created_at: request.created_at,
         expires_at: request.expires_at,

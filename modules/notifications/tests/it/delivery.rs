@@ -367,6 +367,7 @@ fn profile(id: UserId, display_name: Option<&str>, locale: Option<&str>) -> Prof
     Profile {
         id,
         display_name: display_name.map(str::to_owned),
+        phone: None,
         locale: locale.map(str::to_owned),
         time_zone: None,
     }

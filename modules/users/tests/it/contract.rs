@@ -21,6 +21,7 @@ both_engines! {
         let profile = Profile {
             id: user,
             display_name: Some("Mia".to_owned()),
+            phone: None,
             locale: Some("de-AT".to_owned()),
             time_zone: None,
         };
