@@ -84,7 +84,8 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
         Command::Serve => runtime()?.block_on(server::serve(load()?)),
         Command::Migrate => runtime()?.block_on(compose::migrate(&load()?)),
         Command::Config(ConfigCommand::Check) => load().and_then(|_| say("The settings are fit for use.")),
-        Command::Openapi => say(&openapi::text()),
+        Command::Openapi => say(&openapi::text(&openapi::document())
+            .map_err(|error| StartError::because("No OpenAPI document", error))?),
         Command::Version => say(concat!("doorward ", env!("CARGO_PKG_VERSION"))),
     }
 }

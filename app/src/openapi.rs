@@ -1,10 +1,12 @@
 //! The OpenAPI document: what the modules say about their routes, put together. It is made of the routes themselves,
 //! so none can be missing.
 
+mod tidy;
+
 use actix_web::App;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{HttpMethod, InfoBuilder, License, OpenApi, OpenApiBuilder, PathItem};
+use utoipa::openapi::{ContactBuilder, HttpMethod, InfoBuilder, License, OpenApi, OpenApiBuilder, PathItem};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -34,6 +36,7 @@ pub(crate) fn empty() -> OpenApi {
             license.identifier = Some("Apache-2.0".to_owned());
             license
         }))
+        .contact(Some(ContactBuilder::new().name(Some("Whoever runs this service")).build()))
         .build();
     OpenApiBuilder::new().info(info).build()
 }
@@ -91,6 +94,8 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Ope
 }
 
 /// The whole document as text.
-pub(crate) fn text() -> String {
-    document().to_pretty_json().unwrap_or_default()
+pub(crate) fn text(document: &OpenApi) -> Result<String, serde_json::Error> {
+    let mut document = serde_json::to_value(document)?;
+    tidy::tidy(&mut document);
+    serde_json::to_string_pretty(&document)
 }

@@ -82,7 +82,7 @@ fn welcome(
     document: &utoipa::openapi::OpenApi,
 ) -> Result<Server, StartError> {
     let text: Arc<str> =
-        document.to_json().map_err(|error| StartError::because("No OpenAPI document", error))?.into();
+        openapi::text(document).map_err(|error| StartError::because("No OpenAPI document", error))?.into();
     let (document, methods) = (Data::new(Document(text)), Data::new(Methods::of(document)));
     let (house, ready, development) =
         (house.clone(), Data::new(ready.clone()), settings.profile.is_development());
@@ -138,7 +138,7 @@ impl Readiness {
 /// Whether the process runs
 ///
 /// Anybody may ask; the answer has no detail.
-#[utoipa::path(tag = "platform", responses((status = 200, description = "It runs.")))]
+#[utoipa::path(tag = "platform", responses((status = 200, description = "It runs."), Problems))]
 #[get("/livez")]
 pub(crate) async fn livez() -> HttpResponse {
     HttpResponse::Ok().finish()
