@@ -53,10 +53,14 @@ pub enum Error {
 
 /// Starts logging to standard error, and makes panics log lines.
 ///
+/// The web server calls it an error when somebody sends what is no HTTP. It is theirs, they are answered 400, and who
+/// reads the log is not to be woken for it.
+const QUIET: &str = "actix_http::h1::dispatcher=off";
+
 /// # Errors
 /// When the filter can't be read, or logging was started before.
 pub fn init(settings: &Settings) -> Result<(), Error> {
-    let filter = EnvFilter::builder().parse(&settings.filter)?;
+    let filter = EnvFilter::builder().parse(format!("{QUIET},{}", settings.filter))?;
     Registry::default().with(layer(settings.format, OneLine(io::stderr)).with_filter(filter)).try_init()?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(())

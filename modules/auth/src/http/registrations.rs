@@ -92,8 +92,8 @@ pub(super) async fn verify(
 /// Whom to write to again.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Resend {
-    /// The address that was registered.
-    #[schema(format = Email, max_length = 254, example = "mia@example.org")]
+    /// The address that was registered. Whatever else is written here has no account, and the answer is the same.
+    #[schema(example = "mia@example.org")]
     email: String,
 }
 
