@@ -51,12 +51,12 @@ pub enum Error {
     Started(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Starts logging to standard error, and makes panics log lines.
-///
 /// The web server calls it an error when somebody sends what is no HTTP. It is theirs, they are answered 400, and who
 /// reads the log is not to be woken for it.
 const QUIET: &str = "actix_http::h1::dispatcher=off";
 
+/// Starts logging to standard error, and makes panics log lines.
+///
 /// # Errors
 /// When the filter can't be read, or logging was started before.
 pub fn init(settings: &Settings) -> Result<(), Error> {
