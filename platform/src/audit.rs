@@ -142,3 +142,13 @@ pub async fn list(
 ) -> db::Result<Vec<Record>> {
     store::page(c, filter, after, i64::from(limit)).await
 }
+
+/// Forgets entries that were made before this instant, the oldest first, at most [`SWEEP_BATCH`](crate::SWEEP_BATCH) a
+/// call; call again until it returns 0.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn sweep(tx: &mut DbConn, before: Time) -> db::Result<usize> {
+    let old = store::oldest(tx, before, crate::SWEEP_BATCH).await?;
+    store::delete(tx, old).await
+}

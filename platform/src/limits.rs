@@ -6,13 +6,18 @@
 //! by those who own them.
 //!
 //! Take in a transaction of its own: a take that is rolled back with a refused operation never happened.
+//!
+//! [`Flood`] is the same without a database: for one process, and fast enough for every request.
 
+mod flood;
 mod store;
 
 use std::time::Duration;
 
 use contracts::Time;
 use sha2::{Digest, Sha256};
+
+pub use flood::{Flood, Level};
 
 use crate::db::{self, DbConn};
 

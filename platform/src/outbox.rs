@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 pub use crate::bus::local::{Parked, parked, retry};
 pub use relay::Relay;
+pub use store::Waiting;
 
 use crate::db::{self, DbConn};
 
@@ -64,4 +65,24 @@ pub async fn publish<F: Fact>(tx: &mut DbConn, now: Time, caller: &Caller, fact:
 pub async fn sweep(tx: &mut DbConn, before: Time) -> db::Result<usize> {
     let done = store::done_before(tx, before, crate::SWEEP_BATCH).await?;
     Ok(store::delete(tx, done).await? + crate::bus::local::sweep(tx, before).await?)
+}
+
+/// What is still on its way, oldest first, at most `limit` of each: events that no bus has taken yet, then deliveries
+/// of the local bus.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn waiting(c: &mut DbConn, limit: u32) -> db::Result<Vec<Waiting>> {
+    let mut waiting = store::waiting(c, i64::from(limit)).await?;
+    waiting.extend(crate::bus::local::waiting(c, limit).await?);
+    Ok(waiting)
+}
+
+/// Ends every claim on events and deliveries, so that they are worked on at once and not after a lease: for the only
+/// process on a database, before it starts to work; tells how many there were.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn release(tx: &mut DbConn) -> db::Result<usize> {
+    Ok(store::release(tx).await? + crate::bus::local::release(tx).await?)
 }

@@ -62,6 +62,15 @@ pub(super) async fn page(
     Ok(rows.into_iter().map(Record::from).collect())
 }
 
+pub(super) async fn oldest(c: &mut DbConn, before: Time, limit: i64) -> Result<Vec<AuditEventId>> {
+    let old = trail::table.filter(trail::at.lt(before)).order((trail::at, trail::id)).limit(limit);
+    Ok(old.select(trail::id).load(c).await?)
+}
+
+pub(super) async fn delete(c: &mut DbConn, ids: Vec<AuditEventId>) -> Result<usize> {
+    Ok(diesel::delete(trail::table.filter(trail::id.eq_any(ids))).execute(c).await?)
+}
+
 impl From<Record> for Row {
     fn from(record: Record) -> Self {
         Self {

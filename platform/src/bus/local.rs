@@ -19,6 +19,7 @@ use self::desk::Desk;
 use super::{Bus, Subscriber};
 use crate::clock::Clock;
 use crate::db::{self, Database, DbConn};
+use crate::outbox::Waiting;
 
 /// How the local bus delivers.
 #[derive(Debug, Clone, Deserialize)]
@@ -147,6 +148,16 @@ pub async fn parked(c: &mut DbConn) -> db::Result<Vec<Parked>> {
 /// When the database does not answer.
 pub async fn retry(tx: &mut DbConn, now: Time, events: &[EventId]) -> db::Result<usize> {
     store::unpark(tx, now, events.to_vec()).await
+}
+
+/// Deliveries that are still to be made, oldest first.
+pub(crate) async fn waiting(c: &mut DbConn, limit: u32) -> db::Result<Vec<Waiting>> {
+    store::waiting(c, i64::from(limit)).await
+}
+
+/// Ends every claim.
+pub(crate) async fn release(tx: &mut DbConn) -> db::Result<usize> {
+    store::release(tx).await
 }
 
 /// Forgets deliveries that were made, of events that the bus took before this instant.

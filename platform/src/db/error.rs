@@ -63,10 +63,23 @@ impl From<DieselError> for Error {
             DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection => {
                 Self::Unavailable("the connection broke".into())
             }
+            DatabaseErrorKind::ReadOnlyTransaction => {
+                Self::Unavailable("it takes no writes right now".into())
+            }
             _ => from_message(details.message()).unwrap_or(Self::Other(error)),
         }
     }
 }
+
+/// What is said of a disk that is full, broken or read-only: by SQLite, and by PostgreSQL.
+const DISK: [&str; 6] = [
+    "disk I/O error",
+    "database or disk is full",
+    "unable to open database file",
+    "attempt to write a readonly database",
+    "could not extend file",
+    "could not write to file",
+];
 
 /// Neither engine's error code reaches us through diesel, only its message.
 fn from_message(message: &str) -> Option<Error> {
@@ -77,7 +90,7 @@ fn from_message(message: &str) -> Option<Error> {
         Some(Error::Timeout("another writer holds the database".into()))
     } else if starts_with(&["terminating connection", "the database system is", "sorry, too many clients"]) {
         Some(Error::Unavailable("it is starting, stopping or full".into()))
-    } else if starts_with(&["disk I/O error", "database or disk is full", "unable to open database file"]) {
+    } else if starts_with(&DISK) {
         Some(Error::Unavailable("its disk does not take or give data".into()))
     } else {
         None

@@ -114,7 +114,7 @@ async fn connect(settings: &Settings) -> Result<DbConn> {
     }
 }
 
-fn in_order(migrations: &[Migrations]) -> Vec<Migration> {
+pub(super) fn in_order(migrations: &[Migrations]) -> Vec<Migration> {
     let mut steps: Vec<Migration> = migrations.iter().flat_map(|module| module.steps).copied().collect();
     steps.sort_unstable_by_key(|step| step.name);
     steps
@@ -167,13 +167,13 @@ struct Applied {
     name: String,
 }
 
-async fn applied(connection: &mut DbConn) -> Result<BTreeSet<String>> {
+pub(super) async fn applied(connection: &mut DbConn) -> Result<BTreeSet<String>> {
     let names: Vec<Applied> =
         diesel::sql_query("SELECT name FROM platform_migrations").load(connection).await?;
     Ok(names.into_iter().map(|applied| applied.name).collect())
 }
 
-fn refuse_newer(applied: &BTreeSet<String>, steps: &[Migration]) -> Result<()> {
+pub(super) fn refuse_newer(applied: &BTreeSet<String>, steps: &[Migration]) -> Result<()> {
     let unknown = applied.iter().rfind(|name| steps.iter().all(|step| step.name != name.as_str()));
     match unknown {
         None => Ok(()),

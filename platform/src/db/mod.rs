@@ -23,6 +23,7 @@ mod migrate;
 mod postgres;
 mod rows;
 mod settings;
+mod snapshot;
 mod sql_text;
 mod sqlite;
 mod transaction;

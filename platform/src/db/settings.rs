@@ -90,6 +90,15 @@ impl DatabaseUrl {
         &self.0
     }
 
+    /// Where the SQLite database is; none when it names something else.
+    #[must_use]
+    pub fn sqlite_path(&self) -> Option<PathBuf> {
+        match self.target() {
+            Ok(Target::Sqlite(path)) => Some(path),
+            _ => None,
+        }
+    }
+
     /// Which engine it names, and where.
     pub(super) fn target(&self) -> Result<Target> {
         let setup = |sentence: &str| Err(Error::Setup(sentence.to_owned()));

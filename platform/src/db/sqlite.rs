@@ -28,6 +28,8 @@ pub(super) enum Purpose {
     Read,
     /// Foreign keys are not enforced while tables are rebuilt; the migrator checks them before it commits.
     Migrate,
+    /// A file that is looked through and not changed, not even in how it keeps its journal.
+    Inspect,
 }
 
 /// A SQLite connection that is at home between statements.
@@ -127,10 +129,13 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// The busy timeout comes first, because changing the journal mode takes a lock already.
 fn pragmas(settings: &Settings, purpose: Purpose) -> String {
     let Settings { lock_timeout_ms, .. } = settings;
+    if purpose == Purpose::Inspect {
+        return format!("PRAGMA busy_timeout = {lock_timeout_ms}; PRAGMA query_only = ON;");
+    }
     let synchronous = settings.synchronous.pragma();
     let purpose = match purpose {
         Purpose::Write => "PRAGMA foreign_keys = ON;",
-        Purpose::Read => "PRAGMA foreign_keys = ON; PRAGMA query_only = ON;",
+        Purpose::Read | Purpose::Inspect => "PRAGMA foreign_keys = ON; PRAGMA query_only = ON;",
         Purpose::Migrate => "PRAGMA foreign_keys = OFF; PRAGMA busy_timeout = 60000;",
     };
     format!(

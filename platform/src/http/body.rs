@@ -1,17 +1,18 @@
 //! JSON bodies: bounded, typed and without surprises.
 //!
-//! What can't be read is 400, what is not JSON is 415, what is too large is 413, and what breaks the shape is 422
-//! with a pointer. Fields that a type does not name are refused here for every type, so that no type can forget to.
-//! Left out: the rules of a field's content, which belong to the module that owns it.
+//! What can't be read is 400, what is not JSON is 415, what is too large is 413, what comes too slowly is 408, and what
+//! breaks the shape is 422 with a pointer. Fields that a type does not name are refused here for every type, so that no
+//! type can forget to. Left out: the rules of a field's content, which belong to the module that owns it.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::{StatusCode, header};
 use actix_web::mime::{self, Mime};
 use actix_web::web::{Bytes, BytesMut};
-use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder, web};
 use contracts::Caller;
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
@@ -26,6 +27,16 @@ use crate::idempotency::{Answer, IdempotencyKey};
 
 /// How many bytes of a body are read when the type says nothing else: 64 KiB.
 pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// How long a body may take to arrive as a whole. Give it to the application as `web::Data`; else it is 30 seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyDeadline(pub Duration);
+
+impl Default for BodyDeadline {
+    fn default() -> Self {
+        Self(Duration::from_secs(30))
+    }
+}
 
 type Reading<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
@@ -172,22 +183,28 @@ fn read(
 ) -> impl Future<Output = Result<Bytes, Problem>> + 'static {
     let identified = identified(request);
     let head = check_head(request, accepted, limit);
-    let mut payload = payload.take();
+    let deadline =
+        request.app_data::<web::Data<BodyDeadline>>().map_or_else(BodyDeadline::default, |it| ***it);
+    let payload = payload.take();
     async move {
         identified.await;
         head?;
-        let mut body = BytesMut::new();
-        while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| {
-                Problem::malformed("platform.malformed_body", "The body ended before it was complete.")
-            })?;
-            if body.len() + chunk.len() > limit {
-                return Err(Problem::too_large(limit));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body.freeze())
+        tokio::time::timeout(deadline.0, collect(payload, limit)).await.map_err(|_| Problem::too_slow())?
     }
+}
+
+async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| {
+            Problem::malformed("platform.malformed_body", "The body ended before it was complete.")
+        })?;
+        if body.len() + chunk.len() > limit {
+            return Err(Problem::too_large(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
 }
 
 /// What the headers already tell: the wrong kind, an encoding that is not undone here, or too much.

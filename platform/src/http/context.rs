@@ -20,6 +20,7 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 
 use super::headers;
+use super::limited;
 use super::problem::Problem;
 use super::trace::{request_id, traceparent};
 use crate::metrics;
@@ -135,7 +136,9 @@ impl Arrived {
 
     /// Writes what only this layer knows, and tells the log and the metrics.
     fn complete(&self, response: HttpResponse, request: Option<&HttpRequest>) -> HttpResponse {
-        let mut response = self.with_ids(response, request);
+        let problem = problem_in(&response);
+        let mut response = self.with_ids(response, problem.as_ref(), request);
+        limited::tell(request, problem.as_ref(), response.headers_mut());
         headers::secure(response.headers_mut());
         if let Ok(value) = header::HeaderValue::from_str(&self.ids.request_id) {
             response.headers_mut().insert(header::HeaderName::from_static("x-request-id"), value);
@@ -144,9 +147,14 @@ impl Arrived {
         response
     }
 
-    fn with_ids(&self, response: HttpResponse, request: Option<&HttpRequest>) -> HttpResponse {
-        let Some(problem) = problem_in(&response) else { return response };
-        tell(&problem);
+    fn with_ids(
+        &self,
+        response: HttpResponse,
+        problem: Option<&Problem>,
+        request: Option<&HttpRequest>,
+    ) -> HttpResponse {
+        let Some(problem) = problem else { return response };
+        tell(problem);
         let mut answer = problem.answer(&self.ids.request_id, request.map(HttpRequest::path));
         for (name, value) in response.headers() {
             if !answer.headers().contains_key(name) && name != header::CONTENT_LENGTH {

@@ -1,12 +1,11 @@
 //! Who may call a handler is a type in its signature: [`Anyone`], [`User`] or [`Allowed`].
 //!
 //! A [`User`] is a token that verifies here plus a session that auth says is live, on every request; an [`Allowed`]
-//! is a user of whom permissions decided so. Left out: forwarded headers. The client's address is what the socket
-//! says, and names or ids in headers mean nothing.
+//! is a user of whom permissions decided so. Names and ids in headers mean nothing. Whoever asks is counted first, where
+//! the operation is limited: by address before anything is looked at, by account once it is known.
 
 use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -17,7 +16,9 @@ use contracts::auth::{Auth, CheckSession};
 use contracts::permissions::{Evaluate, Permissions, Subject};
 use contracts::{Actor, Caller, Error, SessionId, UserId};
 
+use super::client_address::client_address;
 use super::context::RequestIds;
+use super::limited::{Metered, meter};
 use super::order::Identifying;
 use super::problem::Problem;
 use crate::tokens::{Refused, Verifier};
@@ -34,7 +35,7 @@ impl FromRequest for Anyone {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self(caller(request))))
+        ready(meter(request).map(|_| Self(caller(request))))
     }
 }
 
@@ -55,7 +56,7 @@ impl FromRequest for User {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let asked = Asked::of(request);
-        Box::pin(async move { asked.admit().await })
+        Box::pin(async move { asked?.admit().await })
     }
 }
 
@@ -79,7 +80,7 @@ impl<R: Right> FromRequest for Allowed<R> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let asked = Asked::of(request);
-        Box::pin(async move { Ok(Self { user: asked.admit_with(R::NAME).await?, right: PhantomData }) })
+        Box::pin(async move { Ok(Self { user: asked?.admit_with(R::NAME).await?, right: PhantomData }) })
     }
 }
 
@@ -141,22 +142,26 @@ struct Asked {
     token: Option<String>,
     caller: Caller,
     identifying: Identifying,
+    metered: Option<Metered>,
 }
 
 impl Asked {
-    fn of(request: &HttpRequest) -> Self {
-        Self {
+    fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        let identifying = Identifying::begin(request);
+        Ok(Self {
             gate: request.app_data::<web::Data<Gate>>().cloned(),
             token: bearer(request),
             caller: caller(request),
-            identifying: Identifying::begin(request),
-        }
+            identifying,
+            metered: meter(request)?,
+        })
     }
 
     async fn admit(self) -> Result<User, Problem> {
         let token = self.token.ok_or_else(Problem::unauthenticated)?;
         let gate = self.gate.ok_or_else(no_gate)?;
         let user = gate.admit(&token, self.caller).await?;
+        self.metered.map_or(Ok(()), |metered| metered.account(user.id))?;
         self.identifying.done();
         Ok(user)
     }
@@ -165,6 +170,7 @@ impl Asked {
         let token = self.token.ok_or_else(Problem::unauthenticated)?;
         let gate = self.gate.ok_or_else(no_gate)?;
         let user = gate.admit(&token, self.caller).await?;
+        self.metered.map_or(Ok(()), |metered| metered.account(user.id))?;
         gate.permit(&user, right).await?;
         self.identifying.done();
         Ok(user)
@@ -193,11 +199,6 @@ fn caller(request: &HttpRequest) -> Caller {
         client_address: client_address(request),
         user_agent: user_agent(request),
     }
-}
-
-/// The socket's other end; an IPv4 address that came in through IPv6 is written as IPv4.
-fn client_address(request: &HttpRequest) -> Option<IpAddr> {
-    request.peer_addr().map(|address| address.ip().to_canonical())
 }
 
 fn user_agent(request: &HttpRequest) -> Option<String> {

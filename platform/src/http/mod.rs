@@ -5,12 +5,14 @@
 //! turns into a [`Problem`]. Left out: listeners, routes and the list of who may call what; see the application.
 
 mod body;
+mod client_address;
 mod conditional;
 mod context;
 mod document;
 mod headers;
 mod identity;
 mod json;
+mod limited;
 mod objects;
 mod order;
 mod paging;
@@ -18,7 +20,8 @@ mod problem;
 mod query;
 mod trace;
 
-pub use body::{BODY_LIMIT, IdempotentJson, Json, MergePatch, present};
+pub use body::{BODY_LIMIT, BodyDeadline, IdempotentJson, Json, MergePatch, present};
+pub use client_address::Proxies;
 pub use conditional::{ETag, IfMatch};
 pub use context::{InContext, RequestContext};
 pub use document::{
@@ -27,6 +30,7 @@ pub use document::{
 };
 pub use identity::{Allowed, Anyone, Gate, Right, User, is_right};
 pub(crate) use json::in_plain_words;
+pub use limited::{LimitClass, Limits};
 pub use paging::{Cursors, Limit, Page, PageQuery};
 pub use problem::{
     Methods, PROBLEM_JSON, Problem, ProblemBody, ProblemField, fallback, precondition_failed, too_large,

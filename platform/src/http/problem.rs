@@ -75,9 +75,9 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, Error::invalid(code, detail))
     }
 
-    /// 400 with the parameters that are to blame.
+    /// 400 with the parameters or fields that are to blame, where a standard says 400 and not 422.
     #[must_use]
-    pub(super) fn bad_request(error: Error) -> Self {
+    pub fn bad_request(error: Error) -> Self {
         Self::new(StatusCode::BAD_REQUEST, error)
     }
 
@@ -137,6 +137,13 @@ impl Problem {
         Error::unauthenticated("platform.unauthenticated", "Log in first.").into()
     }
 
+    /// 408: the body took too long to arrive.
+    #[must_use]
+    pub(super) fn too_slow() -> Self {
+        let error = Error::invalid("platform.request_timeout", "The body did not arrive in time.");
+        Self::new(StatusCode::REQUEST_TIMEOUT, error)
+    }
+
     /// A problem that another layer only knows by its status.
     #[must_use]
     pub(super) fn from_status(status: StatusCode) -> Self {
@@ -192,7 +199,8 @@ impl Problem {
         builder.body(serde_json::to_string(&self.body(request_id, instance)).unwrap_or_default())
     }
 
-    fn retry_after(&self) -> Option<u32> {
+    /// The seconds after which the caller may try again.
+    pub(super) fn retry_after(&self) -> Option<u32> {
         let waits = matches!(self.0.error.kind, Kind::Limited | Kind::Unavailable);
         self.0.error.retry_after.or(waits.then_some(1))
     }
@@ -276,13 +284,28 @@ impl ResponseError for Problem {
 /// The methods each path answers, taken from the OpenAPI document; makes a 405 say what is allowed
 /// (RFC 9110 section 15.5.6). Give it to the application as `web::Data`.
 #[derive(Debug, Default)]
-pub struct Methods(std::collections::BTreeMap<String, String>);
+pub struct Methods {
+    known: std::collections::BTreeMap<String, String>,
+    others: String,
+}
 
 impl Methods {
     /// Reads the document.
     #[must_use]
     pub fn of(document: &utoipa::openapi::OpenApi) -> Self {
-        Self(document.paths.paths.iter().map(|(path, item)| (path.clone(), methods_of(item))).collect())
+        let known = document.paths.paths.iter().map(|(path, item)| (path.clone(), methods_of(item)));
+        Self { known: known.collect(), others: String::new() }
+    }
+
+    /// The same, with what paths answer that are not in the document, such as `GET`.
+    #[must_use]
+    pub fn others(mut self, methods: &str) -> Self {
+        methods.clone_into(&mut self.others);
+        self
+    }
+
+    fn at(&self, path: &str) -> String {
+        self.known.get(path).unwrap_or(&self.others).clone()
     }
 }
 
@@ -309,5 +332,5 @@ pub async fn fallback(request: HttpRequest) -> Result<HttpResponse, Problem> {
         return Err(Problem::not_found());
     };
     let methods = request.app_data::<actix_web::web::Data<Methods>>();
-    Err(Problem::method_not_allowed(methods.and_then(|methods| methods.0.get(&pattern).cloned())))
+    Err(Problem::method_not_allowed(methods.map(|methods| methods.at(&pattern))))
 }

@@ -27,6 +27,25 @@ pub(super) struct Claimed {
     envelope: Json<Value>,
 }
 
+/// An event or a delivery that is still on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The event.
+    pub event: EventId,
+    /// Its type.
+    pub event_type: String,
+    /// Who has to take it; none while no bus has taken it.
+    pub subscriber: Option<String>,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// When the event, or the delivery, was made.
+    pub created_at: Time,
+    /// When it is tried next, unless somebody is trying it now.
+    pub next_attempt_at: Time,
+    /// What was said last.
+    pub last_error: Option<String>,
+}
+
 impl Claimed {
     pub(super) fn event(&self) -> contracts::Result<Event> {
         use serde::Deserialize;
@@ -134,4 +153,33 @@ pub(super) async fn done_before(c: &mut DbConn, before: Time, limit: i64) -> Res
 
 pub(super) async fn delete(c: &mut DbConn, ids: Vec<EventId>) -> Result<usize> {
     Ok(diesel::delete(outbox::table.filter(outbox::id.eq_any(ids))).execute(c).await?)
+}
+
+pub(super) async fn waiting(c: &mut DbConn, limit: i64) -> Result<Vec<Waiting>> {
+    let pending = outbox::table.filter(outbox::status.eq(Status::Pending)).order(outbox::id).limit(limit);
+    let rows = pending.select((
+        outbox::id,
+        outbox::event_type,
+        outbox::attempts,
+        outbox::created_at,
+        outbox::next_attempt_at,
+        outbox::last_error,
+    ));
+    let rows: Vec<(EventId, String, i64, Time, Time, Option<String>)> = rows.load(c).await?;
+    let waiting = |(event, event_type, attempts, created_at, next_attempt_at, last_error)| Waiting {
+        event,
+        event_type,
+        subscriber: None,
+        attempts,
+        created_at,
+        next_attempt_at,
+        last_error,
+    };
+    Ok(rows.into_iter().map(waiting).collect())
+}
+
+pub(super) async fn release(c: &mut DbConn) -> Result<usize> {
+    let claimed =
+        outbox::table.filter(outbox::status.eq(Status::Pending).and(outbox::lease_until.is_not_null()));
+    Ok(diesel::update(claimed).set(outbox::lease_until.eq(None::<Time>)).execute(c).await?)
 }

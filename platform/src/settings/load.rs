@@ -19,12 +19,14 @@ const PREFIX: &str = "DOORWARD__";
 const PROFILE: &str = "DOORWARD_PROFILE";
 
 /// Settings, and where each came from that is not a default.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Loaded<T> {
     /// The settings.
     pub settings: T,
     /// By key, such as `server.public.address`.
     pub sources: BTreeMap<String, Source>,
+    /// Every setting as it was written, secrets included: tables within tables.
+    pub values: serde_json::Value,
 }
 
 /// Joins the settings.
@@ -71,12 +73,12 @@ pub fn load_with_sources<T: DeserializeOwned>(
     // By way of a plain value, because this crate's own errors repeat what they refuse.
     let joined: Result<serde_json::Value, ConfigError> = builder.build().and_then(Config::try_deserialize);
     let joined = joined.map_err(|error| refused("", &Source::Defaults, &error))?;
-    let settings = serde_path_to_error::deserialize(joined).map_err(|error| {
+    let settings = serde_path_to_error::deserialize(&joined).map_err(|error| {
         let key = error.path().to_string();
         let source = sources.get(&key).unwrap_or(&Source::Defaults);
         invalid(&key, source, rule_in(&error.inner().to_string()))
     })?;
-    Ok(Loaded { settings, sources })
+    Ok(Loaded { settings, sources, values: joined })
 }
 
 fn parse(text: &str, source: &Source) -> Result<Table, SettingsError> {

@@ -117,4 +117,14 @@ both_engines! {
         assert_eq!(narrowed(Filter { from: Some(at(1)), ..none() }).await, "t2 t2");
         assert_eq!(narrowed(Filter { to: Some(at(1)), ..none() }).await, "t1");
     }
+
+    async fn what_is_too_old_is_forgotten_and_nothing_else(db: Database) {
+        let caller = Caller::module("test");
+        for (second, subject) in [(0, "a"), (1, "b"), (2, "c"), (3, "d")] {
+            record(&db, at(second), &caller, entry("test.a", subject)).await;
+        }
+        let sweep = async || db.transaction(async |tx| audit::sweep(tx, at(2)).await).await.unwrap();
+        assert_eq!((sweep().await, sweep().await), (2, 0));
+        assert_eq!(subjects(&list(&db, Filter::default(), None, 10).await), ["d", "c"]);
+    }
 }

@@ -9,7 +9,7 @@ use platform::db::Database;
 use platform::outbox;
 use testkit::both_engines;
 
-use crate::stage::{A_WHILE, Happened, Listener, Manner, clock, local_bus};
+use crate::stage::{A_WHILE, Happened, Listener, Manner, clock, happen, local_bus};
 
 async fn publish(bus: &LocalBus, number: u32) -> EventId {
     let caller = contracts::Caller::module("test");
@@ -196,5 +196,28 @@ both_engines! {
         effects.sort();
         events.sort();
         assert_eq!((listener.calls(), effects), (40, events));
+    }
+
+    async fn what_is_on_its_way_is_told_and_a_dead_processs_claims_can_be_ended_at_once(db: Database) {
+        let clock = clock();
+        let unheard = happen(&db, &clock, 1).await;
+        let hanging = Listener::new("first", &db, &clock, Manner::Hangs);
+        let dead = local_bus(&db, &clock, &[&hanging], Settings::default());
+        let event = publish(&dead, 2).await;
+        tokio::select! {
+            _ = dead.run_once() => panic!("the subscriber hangs"),
+            () = hanging.wait_called(1) => {}
+        }
+        let waiting = outbox::waiting(&mut db.read().await.unwrap(), 10).await.unwrap();
+        let told: Vec<_> = waiting.iter().map(|it| (it.event, it.subscriber.as_deref(), it.attempts)).collect();
+        assert_eq!(told, [(unheard, None, 0), (event, Some("first"), 1)]);
+
+        let listener = Listener::new("first", &db, &clock, Manner::Takes);
+        let next = local_bus(&db, &clock, &[&listener], Settings::default());
+        assert_eq!(next.run_once().await.unwrap(), 0, "the claim still stands");
+        let release = async || db.transaction(async |tx| outbox::release(tx).await).await.unwrap();
+        assert_eq!((release().await, release().await), (1, 0));
+        assert_eq!(next.run_once().await.unwrap(), 1);
+        assert_eq!(listener.effects().await, [event]);
     }
 }

@@ -153,6 +153,14 @@ async fn what_is_not_there_is_404_and_what_answers_otherwise_is_405() {
     };
     let answer = send(&Stage::new(), with_methods, TestRequest::delete().uri("/guarded")).await;
     assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "POST"));
+    // Beside the document.
+    let methods = web::Data::new(Methods::of(&document).others("GET"));
+    let beside = |config: &mut web::ServiceConfig| {
+        let resource = web::resource("/beside").guard(actix_web::guard::Get()).to(page);
+        config.service(resource).app_data(methods);
+    };
+    let answer = send(&Stage::new(), beside, TestRequest::delete().uri("/beside")).await;
+    assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "GET"));
 }
 
 /// What a request leaves in the log.

@@ -4,6 +4,7 @@ use std::io;
 
 use platform::settings::{Secret, SettingsError, Source, load, load_with_sources};
 use serde::Deserialize;
+use serde_json::json;
 
 const DEFAULTS: &str = r#"
 profile = "development"
@@ -164,6 +165,7 @@ fn where_a_setting_came_from_can_be_told() {
     assert_eq!(loaded.sources["data_dir"], Source::File("a.toml".to_owned()));
     assert_eq!(loaded.sources["limits.logins"], Source::Variable("DOORWARD__LIMITS__LOGINS".to_owned()));
     assert_eq!(loaded.sources.len(), 2);
+    assert_eq!((&loaded.values["data_dir"], &loaded.values["limits"]["logins"]), (&json!("x"), &json!(9)));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Parked;
 use crate::db::{Db, DbConn, Json, Result, SkipLockedExt};
+use crate::outbox::Waiting;
 use crate::schema::platform_deliveries as deliveries;
 
 crate::id_type! {
@@ -194,6 +195,40 @@ pub(super) async fn parked(c: &mut DbConn, limit: i64) -> Result<Vec<Parked>> {
         last_error,
     };
     Ok(rows.into_iter().map(parked).collect())
+}
+
+pub(super) async fn waiting(c: &mut DbConn, limit: i64) -> Result<Vec<Waiting>> {
+    let pending = deliveries::table
+        .filter(deliveries::status.eq(Status::Pending))
+        .order((deliveries::created_at, deliveries::id))
+        .limit(limit)
+        .select((
+            deliveries::event_id,
+            deliveries::event_type,
+            deliveries::subscriber,
+            deliveries::attempts,
+            deliveries::created_at,
+            deliveries::next_attempt_at,
+            deliveries::last_error,
+        ));
+    let rows: Vec<(EventId, String, String, i64, Time, Time, Option<String>)> = pending.load(c).await?;
+    let waiting =
+        |(event, event_type, subscriber, attempts, created_at, next_attempt_at, last_error)| Waiting {
+            event,
+            event_type,
+            subscriber: Some(subscriber),
+            attempts,
+            created_at,
+            next_attempt_at,
+            last_error,
+        };
+    Ok(rows.into_iter().map(waiting).collect())
+}
+
+pub(super) async fn release(c: &mut DbConn) -> Result<usize> {
+    let claimed = deliveries::status.eq(Status::Pending).and(deliveries::lease_until.is_not_null());
+    let claimed = deliveries::table.filter(claimed);
+    Ok(diesel::update(claimed).set(deliveries::lease_until.eq(None::<Time>)).execute(c).await?)
 }
 
 pub(super) async fn count_parked(c: &mut DbConn, subscriber: &str) -> Result<i64> {
