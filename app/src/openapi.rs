@@ -42,7 +42,7 @@ pub(crate) fn empty() -> OpenApi {
 }
 
 /// What anybody may call: path and method. Everything else wants an access token.
-const PUBLIC: [(&str, HttpMethod); 9] = [
+const PUBLIC: [(&str, HttpMethod); 10] = [
     ("/livez", HttpMethod::Get),
     ("/readyz", HttpMethod::Get),
     ("/.well-known/jwks.json", HttpMethod::Get),
@@ -50,6 +50,7 @@ const PUBLIC: [(&str, HttpMethod); 9] = [
     ("/api/v1/auth/registrations", HttpMethod::Post),
     ("/api/v1/auth/verifications", HttpMethod::Post),
     ("/api/v1/auth/verifications/resend", HttpMethod::Post),
+    ("/api/v1/auth/invitations/accept", HttpMethod::Post),
     ("/api/v1/auth/logins", HttpMethod::Post),
     ("/api/v1/auth/tokens", HttpMethod::Post),
 ];

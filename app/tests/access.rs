@@ -47,6 +47,7 @@ const OPERATIONS: &[(&str, &str, Who)] = &[
     ("POST", "/api/v1/auth/registrations", Anyone),
     ("POST", "/api/v1/auth/verifications", Anyone),
     ("POST", "/api/v1/auth/verifications/resend", Anyone),
+    ("POST", "/api/v1/auth/invitations/accept", Anyone),
     ("POST", "/api/v1/auth/logins", Anyone),
     ("POST", "/api/v1/auth/tokens", Anyone),
     ("GET", "/api/v1/auth/sessions", User),

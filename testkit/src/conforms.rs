@@ -2,50 +2,15 @@
 //!
 //! A suite takes the contract and a world: the ids of things that the test put in place beforehand.
 
-use contracts::auth::{Account, Auth, CheckSession, FindAccount, MintLink};
+mod auth;
+
 use contracts::notifications::{Notifications, Recipient, SendNotification};
 use contracts::permissions::{AssignRole, Evaluate, Permissions, ResourceRef, Subject};
 use contracts::users::{FindProfile, Profile, Users};
-use contracts::{Caller, Kind, OneTimeRequestId, SessionId, UserId};
+use contracts::{Caller, EmailAddress, Kind, UserId};
 use serde_json::Map;
 
-/// What auth must hold before its suite runs.
-pub struct AuthWorld {
-    /// An account, as it must be found.
-    pub account: Account,
-    /// A session of that account that may act.
-    pub live: SessionId,
-    /// A session of that account that was ended.
-    pub ended: SessionId,
-    /// A request whose link was not used.
-    pub open: OneTimeRequestId,
-    /// A request whose link was used.
-    pub spent: OneTimeRequestId,
-}
-
-/// The suite of [`Auth`].
-pub async fn auth(auth: &dyn Auth, world: &AuthWorld) {
-    let caller = &Caller::module("testkit");
-    let user = world.account.id;
-    let found = auth.find_account(caller, FindAccount { user }).await.unwrap();
-    assert_eq!(found.as_ref(), Some(&world.account));
-    assert_eq!(auth.find_account(caller, FindAccount { user: UserId::new() }).await.unwrap(), None);
-
-    let live =
-        async |user, session| auth.check_session(caller, CheckSession { user, session }).await.unwrap().live;
-    assert!(live(user, world.live).await, "a live session may act");
-    assert!(!live(user, world.ended).await, "an ended session may not");
-    assert!(!live(user, SessionId::new()).await, "a session that never was may not");
-    assert!(!live(UserId::new(), world.live).await, "a session is no one else's");
-
-    let first = auth.mint_link(caller, MintLink { request: world.open }).await.unwrap();
-    let second = auth.mint_link(caller, MintLink { request: world.open }).await.unwrap();
-    assert!(first.url.contains("token="), "a link carries its secret");
-    assert_ne!(first.url, second.url, "each link has a secret of its own");
-    let kind = async |request| auth.mint_link(caller, MintLink { request }).await.unwrap_err().kind;
-    assert_eq!(kind(world.spent).await, Kind::Gone);
-    assert_eq!(kind(OneTimeRequestId::new()).await, Kind::NotFound);
-}
+pub use auth::{AuthWorld, auth};
 
 /// The suite of [`Users`]: `profile` must be there, as it must be found.
 pub async fn users(users: &dyn Users, profile: &Profile) {
@@ -114,11 +79,11 @@ pub async fn notifications(notifications: &dyn Notifications, data: &Map<String,
 }
 
 trait ParseAddress {
-    fn parse_address(&self) -> contracts::EmailAddress;
+    fn parse_address(&self) -> EmailAddress;
 }
 
 impl ParseAddress for str {
-    fn parse_address(&self) -> contracts::EmailAddress {
-        contracts::EmailAddress::parse(self).unwrap()
+    fn parse_address(&self) -> EmailAddress {
+        EmailAddress::parse(self).unwrap()
     }
 }

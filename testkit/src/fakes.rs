@@ -113,6 +113,10 @@ impl Auth for FakeAuth {
         if let Some(there) = state.accounts.get(&ask.user) {
             return Ok(there.clone());
         }
+        if ask.password.is_some_and(|password| password.expose().chars().count() < 8) {
+            let text = "A password needs at least 8 characters.";
+            return Err(Error::invalid("platform.invalid_input", text).at("/password", "too_short", text));
+        }
         taken(&state, ask.user, &ask.email)?;
         let account = fresh(ask.user, ask.email, ask.state, None);
         state.accounts.insert(ask.user, account.clone());
@@ -130,19 +134,35 @@ impl Auth for FakeAuth {
         if ask.revision.is_some_and(|meant| meant != account.revision) {
             return Err(Error::conflict("auth.account_changed", "The account was changed meanwhile."));
         }
+        let before = account.clone();
         if let Some(email) = ask.email.filter(|email| *email != account.email) {
-            (account.email, account.email_verified, account.state) = (email, false, AccountState::Unverified);
+            (account.email, account.email_verified) = (email, false);
         }
-        if let Some(state) = ask.state {
-            account.state = state;
-            account.email_verified |= state == AccountState::Active;
+        account.state = match (ask.state, account.state, account.email_verified) {
+            (None, AccountState::Active, false) => AccountState::Unverified,
+            (Some(AccountState::Active | AccountState::Unverified), AccountState::Deleted, proven) => {
+                if proven {
+                    AccountState::Active
+                } else {
+                    AccountState::Unverified
+                }
+            }
+            (wished, was, _) => wished.unwrap_or(was),
+        };
+        account.email_verified = match account.state {
+            AccountState::Active => true,
+            AccountState::Unverified => false,
+            AccountState::Disabled | AccountState::Deleted => account.email_verified,
+        };
+        if (&account.email, account.state) != (&before.email, before.state) {
+            account.revision += 1;
         }
-        account.revision += 1;
         Ok(account.clone())
     }
 
     async fn import_accounts(&self, _: &Caller, ask: ImportAccounts) -> Result<ImportedAccounts> {
         let mut state = held(&self.0);
+        let before = ask.dry_run.then(|| state.accounts.clone());
         let mut outcomes = Vec::new();
         for it in ask.accounts {
             let there = state.accounts.get(&it.user).cloned();
@@ -151,13 +171,12 @@ impl Auth for FakeAuth {
                 (None, Err(error)) => ImportOutcome::Refused(error),
                 (None, Ok(())) => {
                     let account = fresh(it.user, it.email, it.state, it.created_at);
-                    if !ask.dry_run {
-                        state.accounts.insert(it.user, account.clone());
-                    }
+                    state.accounts.insert(it.user, account.clone());
                     ImportOutcome::Created(account)
                 }
             });
         }
+        state.accounts = before.unwrap_or_else(|| std::mem::take(&mut state.accounts));
         Ok(ImportedAccounts { outcomes })
     }
 

@@ -25,6 +25,10 @@ pub(crate) enum Error {
     UnknownSession,
     /// There is an administrator already.
     SetupCompleted,
+    /// No account has this id.
+    UnknownAccount,
+    /// The account is not in the revision any more that a change was meant for.
+    AccountChanged,
     /// The address belongs to an account whose owner has proven it.
     AddressTaken,
     /// The database's trouble.
@@ -65,6 +69,10 @@ impl From<Error> for Shared {
             Error::UnknownRequest => Self::not_found("auth.unknown_request", "There is no such request."),
             Error::UnknownSession => Self::not_found("auth.unknown_session", "You have no such session."),
             Error::SetupCompleted => Self::gone("auth.setup_completed", "There is an administrator already."),
+            Error::UnknownAccount => Self::not_found("auth.account_unknown", "There is no such account."),
+            Error::AccountChanged => {
+                Self::conflict("auth.account_changed", "The account was changed meanwhile.")
+            }
             Error::AddressTaken => Self::conflict(
                 "auth.address_taken",
                 "This address belongs to an account already.",

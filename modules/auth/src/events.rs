@@ -1,13 +1,16 @@
-//! What this module hears: that a session ended, from itself.
+//! What this module hears, from itself: that a session ended and that an account changed.
 //!
-//! Whoever ends a session forgets its standing before he answers, unless his caller left in the very moment of the
-//! commit and the rest of the request was dropped. Then this forgets it a moment later.
+//! Whoever ends a session or changes an account forgets what is remembered of it before he answers, unless his caller
+//! left in the very moment of the commit and the rest of the request was dropped. Then this forgets it a moment later,
+//! and tells permissions whether the account can be used.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use contracts::auth::SessionRevoked;
-use contracts::{Event, Fact};
+use contracts::auth::{
+    AccountEmailChanged, AccountPurged, AccountStateChanged, AccountVerified, PasswordChanged, SessionRevoked,
+};
+use contracts::{Error, Event, Fact};
 use platform::bus::Subscriber;
 
 use crate::Service;
@@ -15,7 +18,7 @@ use crate::Service;
 /// The subscribers of this module.
 #[must_use]
 pub fn subscribers(service: &Arc<Service>) -> Vec<Arc<dyn Subscriber>> {
-    vec![Arc::new(Freshness(Arc::clone(service)))]
+    vec![Arc::new(Freshness(Arc::clone(service))), Arc::new(Standings(Arc::clone(service)))]
 }
 
 struct Freshness(Arc<Service>);
@@ -27,12 +30,43 @@ impl Subscriber for Freshness {
     }
 
     fn hears(&self) -> &'static [&'static str] {
-        &[SessionRevoked::TYPE]
+        &[
+            SessionRevoked::TYPE,
+            AccountVerified::TYPE,
+            AccountStateChanged::TYPE,
+            AccountEmailChanged::TYPE,
+            AccountPurged::TYPE,
+            PasswordChanged::TYPE,
+        ]
     }
 
     /// Forgetting twice does no harm, so there is no inbox here.
     async fn hear(&self, event: &Event) -> contracts::Result<()> {
-        self.0.forget_standings(&[event.read::<SessionRevoked>()?.session]);
+        match event.event_type.as_str() {
+            SessionRevoked::TYPE => self.0.forget_standings(&[event.read::<SessionRevoked>()?.session]),
+            PasswordChanged::TYPE => self.0.forget_account(event.read::<PasswordChanged>()?.user),
+            _ => self.0.forget_account(event.subject.parse().map_err(Error::internal)?),
+        }
         Ok(())
+    }
+}
+
+/// Tells permissions what is true, should the change itself not have come to it.
+struct Standings(Arc<Service>);
+
+#[async_trait]
+impl Subscriber for Standings {
+    fn name(&self) -> &'static str {
+        "auth.standings"
+    }
+
+    fn hears(&self) -> &'static [&'static str] {
+        &[AccountStateChanged::TYPE]
+    }
+
+    /// What is told is what is true when it is told, so twice does no harm.
+    async fn hear(&self, event: &Event) -> contracts::Result<()> {
+        let user = event.read::<AccountStateChanged>()?.user;
+        Ok(self.0.repeat_standing(&event.caller("auth"), user).await?)
     }
 }

@@ -3,6 +3,7 @@
 //! Left out: every decision. Who may call is a type in a handler's signature; what is refused and why is the
 //! service's business.
 
+mod invitations;
 mod keys;
 mod logins;
 mod pages;
@@ -19,6 +20,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(registrations::register)
         .service(registrations::verify)
         .service(registrations::resend)
+        .service(invitations::accept)
         .service(logins::log_in)
         .service(logins::refresh)
         .service(sessions::list)

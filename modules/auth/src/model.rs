@@ -3,6 +3,7 @@
 //! Left out: what an e-mail address is (`contracts::EmailAddress`), and everything that asks the database or the
 //! clock.
 
+mod change;
 mod network;
 mod password;
 mod profile;
@@ -11,7 +12,7 @@ mod secret;
 pub(crate) use network::Network;
 pub(crate) use password::{Password, Policy, Rule};
 pub(crate) use profile::{DisplayName, Locale};
-pub(crate) use secret::{Refresh, Secret, SecretHash, SecretKind, Setup, Verification};
+pub(crate) use secret::{Invitation, Refresh, Secret, SecretHash, SecretKind, Setup, Verification};
 
 use contracts::auth::AccountState;
 use contracts::{OneTimeRequestId, SessionId, Time, UserId};
@@ -52,6 +53,9 @@ pub(crate) struct Account {
     pub(crate) verified_at: Option<Time>,
     pub(crate) credential_version: i64,
     pub(crate) revision: i64,
+    pub(crate) self_registered: bool,
+    /// When the window began in which it can be restored.
+    pub(crate) deleted_at: Option<Time>,
     pub(crate) created_at: Time,
     pub(crate) updated_at: Time,
 }

@@ -9,6 +9,7 @@ diesel::table! {
         credential_version -> BigInt,
         revision -> BigInt,
         last_login_at -> Nullable<Timestamptz>,
+        self_registered -> Bool,
         deleted_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,

@@ -3,20 +3,28 @@
 //! A use case checks everything it can, then begins one transaction in which state, events and audit are written
 //! together. Left out: HTTP (see `http`), SQL (see `store`), and when background work runs (the application says so).
 
+mod accept_invitation;
 mod attempts;
+mod change_account;
 mod check_session;
+mod create_account;
+mod export_person;
 mod find_account;
+mod import_accounts;
+mod list_accounts;
 mod list_sessions;
 mod login;
 mod mint;
 mod mint_link;
 mod passwords;
+mod prove;
 mod refresh;
 mod register;
 mod resend;
 mod revoke_sessions;
 mod set_up;
 mod signing_keys;
+mod standing;
 mod sweep;
 mod throttle;
 mod verify;
@@ -31,7 +39,7 @@ use contracts::auth::{
     ImportedAccounts, ListAccounts, MintLink, MintedLink, SessionStanding,
 };
 use contracts::permissions::Permissions;
-use contracts::{Caller, Error as Shared, ExportPerson, PersonalData, SessionId, Time};
+use contracts::{Caller, Error as Shared, ExportPerson, PersonalData, SessionId, Time, UserId};
 use platform::cache::Cache;
 use platform::clock::Clock;
 use platform::db::Database;
@@ -47,6 +55,7 @@ use attempts::Attempts;
 use passwords::{HashPool, threads};
 use signing_keys::SigningKeys;
 
+pub(crate) use accept_invitation::AcceptInvitation;
 pub(crate) use login::Login;
 pub(crate) use mint::Tokens;
 pub(crate) use register::Register;
@@ -82,6 +91,7 @@ pub struct Service {
     audience: String,
     permissions: Arc<dyn Permissions>,
     standings: Cache<SessionId, Option<Standing>>,
+    accounts: Cache<UserId, Option<Account>>,
     passwords: HashPool,
     keys: SigningKeys,
     attempts: Attempts,
@@ -115,6 +125,7 @@ impl Service {
             issuer,
             permissions,
             standings: Cache::new("auth.sessions", &cache),
+            accounts: Cache::new("auth.accounts", &cache),
         })
     }
 
@@ -178,24 +189,28 @@ impl Auth for Service {
         Ok(self.link(ask.request).await?)
     }
 
-    async fn create_account(&self, _: &Caller, _: CreateAccount) -> Result<Account, Shared> {
-        Err(Shared::unavailable("auth.not_built", "This is not built yet."))
+    async fn create_account(&self, caller: &Caller, ask: CreateAccount) -> Result<Account, Shared> {
+        Ok(self.create(caller, ask).await?)
     }
 
-    async fn change_account(&self, _: &Caller, _: ChangeAccount) -> Result<Account, Shared> {
-        Err(Shared::unavailable("auth.not_built", "This is not built yet."))
+    async fn change_account(&self, caller: &Caller, ask: ChangeAccount) -> Result<Account, Shared> {
+        Ok(self.change(caller, ask).await?)
     }
 
-    async fn import_accounts(&self, _: &Caller, _: ImportAccounts) -> Result<ImportedAccounts, Shared> {
-        Err(Shared::unavailable("auth.not_built", "This is not built yet."))
+    async fn import_accounts(
+        &self,
+        caller: &Caller,
+        ask: ImportAccounts,
+    ) -> Result<ImportedAccounts, Shared> {
+        Ok(self.import(caller, ask).await?)
     }
 
-    async fn list_accounts(&self, _: &Caller, _: ListAccounts) -> Result<Accounts, Shared> {
-        Err(Shared::unavailable("auth.not_built", "This is not built yet."))
+    async fn list_accounts(&self, _: &Caller, ask: ListAccounts) -> Result<Accounts, Shared> {
+        Ok(self.accounts(ask).await?)
     }
 
-    async fn export_person(&self, _: &Caller, _: ExportPerson) -> Result<PersonalData, Shared> {
-        Err(Shared::unavailable("auth.not_built", "This is not built yet."))
+    async fn export_person(&self, _: &Caller, ask: ExportPerson) -> Result<PersonalData, Shared> {
+        Ok(self.personal_data(ask.user).await?)
     }
 }
 

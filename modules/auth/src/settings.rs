@@ -154,11 +154,17 @@ pub struct LinkSettings {
     pub verification_hours: u64,
     /// How long the printed set-up link is good, in hours: 1 to 168.
     pub setup_hours: u64,
+    /// How long an invitation is good, in hours: 1 to 720.
+    pub invitation_hours: u64,
 }
 
 impl LinkSettings {
     pub(crate) fn verification(&self) -> Duration {
         Duration::from_secs(self.verification_hours.saturating_mul(3_600))
+    }
+
+    pub(crate) fn invitation(&self) -> Duration {
+        Duration::from_secs(self.invitation_hours.saturating_mul(3_600))
     }
 
     pub(crate) fn setup(&self) -> Duration {
@@ -168,7 +174,7 @@ impl LinkSettings {
 
 impl Default for LinkSettings {
     fn default() -> Self {
-        Self { verification_hours: 24, setup_hours: 24 }
+        Self { verification_hours: 24, setup_hours: 24, invitation_hours: 168 }
     }
 }
 
@@ -212,7 +218,7 @@ impl Settings {
     pub fn problems(&self) -> Vec<String> {
         let (hash, tokens, links, limits) = (&self.hash, &self.tokens, &self.links, &self.limits);
         let (least_memory, least_iterations) = if hash.cheap { (8, 1) } else { (19_456, 2) };
-        let ranges: [(&str, u64, u64, u64); 18] = [
+        let ranges: [(&str, u64, u64, u64); 19] = [
             ("password.min_length", self.password.min_length as u64, 8, 64),
             ("hash.memory_kib", hash.memory_kib.into(), least_memory, 1_048_576),
             ("hash.iterations", hash.iterations.into(), least_iterations, 64),
@@ -226,6 +232,7 @@ impl Settings {
             ("tokens.grace_seconds", tokens.grace_seconds, 0, 60),
             ("links.verification_hours", links.verification_hours, 1, 168),
             ("links.setup_hours", links.setup_hours, 1, 168),
+            ("links.invitation_hours", links.invitation_hours, 1, 720),
             ("limits.login_failures_per_network", limits.login_failures_per_network.into(), 1, 1_000),
             ("limits.login_failures_per_address", limits.login_failures_per_address.into(), 1, 1_000),
             ("limits.registrations_per_network", limits.registrations_per_network.into(), 1, 1_000_000),

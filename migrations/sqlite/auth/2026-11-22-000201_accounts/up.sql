@@ -9,6 +9,9 @@ CREATE TABLE auth_accounts (
     -- Rises with every change that other modules can see.
     revision INTEGER NOT NULL CHECK (revision >= 1),
     last_login_at INTEGER,
+    -- Whether a registration may still bring the password that proving the address makes valid: not for an account that
+    -- somebody else made, or whose address changed.
+    self_registered INTEGER NOT NULL CHECK (self_registered IN (0, 1)),
     -- When the window began in which the account can be restored; it is purged after that.
     deleted_at INTEGER,
     created_at INTEGER NOT NULL,
@@ -17,7 +20,9 @@ CREATE TABLE auth_accounts (
     CHECK ((state = 'deleted') = (deleted_at IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
 
--- The password of an account whose address is proven; an unproven one has none.
+CREATE INDEX auth_accounts_by_deletion ON auth_accounts (deleted_at) WHERE deleted_at IS NOT NULL;
+
+-- The password of an account. It opens nothing before the address is proven.
 CREATE TABLE auth_credentials (
     account_id BLOB NOT NULL PRIMARY KEY CHECK (length(account_id) = 16) REFERENCES auth_accounts ON DELETE CASCADE,
     password_hash TEXT NOT NULL,

@@ -1,4 +1,7 @@
 //! One account, as other modules see it.
+//!
+//! It is asked for with every look at a profile, so what is asked for often is kept in memory. Whatever changes an
+//! account forgets it after its commit and before its own answer.
 
 use contracts::auth::Account;
 use contracts::{EmailAddress, Error as Shared, UserId};
@@ -9,12 +12,22 @@ use crate::{model, store};
 
 impl Service {
     pub(super) async fn account(&self, id: UserId) -> Result<Option<Account>, Error> {
-        let found = store::accounts::find(&mut *self.db.read().await?, id).await?;
-        found.as_ref().map(shared).transpose()
+        self.accounts
+            .get_or_load(&id, async || {
+                let found = store::accounts::find(&mut *self.db.read().await?, id).await?;
+                found.as_ref().map(shared).transpose()
+            })
+            .await
+    }
+
+    /// To be called after the commit that changed the account, before anybody is told of the change.
+    pub(crate) fn forget_account(&self, id: UserId) {
+        self.accounts.invalidate(&id);
     }
 }
 
-fn shared(account: &model::Account) -> Result<Account, Error> {
+/// The account in the words of the contract.
+pub(super) fn shared(account: &model::Account) -> Result<Account, Error> {
     Ok(Account {
         id: account.id,
         email: EmailAddress::parse(&account.email.0).map_err(Shared::internal)?,

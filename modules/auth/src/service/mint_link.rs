@@ -6,7 +6,7 @@ use platform::db::DbConn;
 
 use super::Service;
 use crate::error::Error;
-use crate::model::{RequestKind, Secret, SecretKind, Verification};
+use crate::model::{Invitation, OneTimeRequest, RequestKind, Secret, SecretKind, Verification};
 use crate::store::requests;
 
 impl Service {
@@ -15,13 +15,19 @@ impl Service {
         self.db
             .transaction(async |tx| {
                 let request = requests::find(tx, id).await?;
-                let request = request.filter(|it| it.kind == RequestKind::Verification);
-                let request = request.ok_or(Error::UnknownRequest)?;
+                let mailed = |it: &OneTimeRequest| {
+                    matches!(it.kind, RequestKind::Verification | RequestKind::Invitation)
+                };
+                let request = request.filter(mailed).ok_or(Error::UnknownRequest)?;
                 if !request.is_open(now) {
                     return Err(Error::SpentToken);
                 }
-                let secret: Secret<Verification> = add_secret(tx, id, now).await?;
-                Ok(MintedLink { url: self.url("verify", &secret), expires_at: request.expires_at })
+                let url = if request.kind == RequestKind::Invitation {
+                    self.url("invitation", &add_secret::<Invitation>(tx, id, now).await?)
+                } else {
+                    self.url("verify", &add_secret::<Verification>(tx, id, now).await?)
+                };
+                Ok(MintedLink { url, expires_at: request.expires_at })
             })
             .await
     }

@@ -8,6 +8,7 @@
 mod argon;
 mod queue;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -105,6 +106,18 @@ impl Drop for HashPool {
     fn drop(&mut self) {
         self.queue.close();
     }
+}
+
+/// A hash that was made elsewhere, when this pool can compare passwords with it.
+///
+/// # Errors
+/// The rule that it breaks.
+pub(super) fn imported(hash: &str) -> Result<PasswordHash, (&'static str, Cow<'static, str>)> {
+    let hash = PasswordHash(hash.to_owned());
+    if argon::is_readable(&hash) {
+        return Ok(hash);
+    }
+    Err(("unknown_format", "This is no password hash of a kind that is known here.".into()))
 }
 
 /// Refuses somebody because hashing can't keep up.

@@ -112,6 +112,12 @@ impl Service {
             audit::record(tx, now, caller, entry("auth.registration.repeated", existing.id)).await?;
             match (message.allowed, existing.state) {
                 (false, _) => {}
+                // Somebody else made this account, or its address changed: what a stranger types in must not become
+                // its password, but whoever reads the mail may have missed the first message.
+                (true, AccountState::Unverified) if !existing.self_registered => {
+                    let locale = registration.locale.map(|locale| locale.0);
+                    self.ask_for_proof(tx, caller, existing.id, locale).await?;
+                }
                 (true, AccountState::Unverified) => {
                     self.open_request(tx, caller, existing.id, registration.password, registration.locale)
                         .await?;
@@ -166,6 +172,8 @@ pub(super) fn new_account(email: &EmailAddress, now: Time) -> Account {
         verified_at: None,
         credential_version: 0,
         revision: 1,
+        self_registered: true,
+        deleted_at: None,
         created_at: now,
         updated_at: now,
     }

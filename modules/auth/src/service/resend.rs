@@ -1,4 +1,6 @@
 //! Another message for somebody whose first one got lost: the same answer for every address there is or is not.
+//!
+//! Who was invited and has chosen no password yet is invited again: a proof of the address alone would let nobody in.
 
 use contracts::auth::{AccountState, VerificationRequested};
 use contracts::{Caller, EmailAddress, UserId};
@@ -8,6 +10,7 @@ use platform::{audit, limits, outbox};
 use super::register::entry;
 use super::{Service, hourly};
 use crate::error::Error;
+use crate::model::RequestKind;
 use crate::store::{accounts, requests};
 
 impl Service {
@@ -42,13 +45,18 @@ impl Service {
             return Ok(());
         }
         audit::record(tx, now, caller, entry("auth.verification.resent", account.id)).await?;
-        self.open_again(tx, caller, account.id).await
+        if account.self_registered {
+            return self.open_again(tx, caller, account.id).await;
+        }
+        self.ask_for_proof(tx, caller, account.id, None).await
     }
 
     /// The newest attempt's link, or a new one for the same attempt when that is over.
     async fn open_again(&self, tx: &mut DbConn, caller: &Caller, user: UserId) -> Result<(), Error> {
         let now = self.now();
-        let Some(newest) = requests::newest_unspent(tx, user).await? else { return Ok(()) };
+        let Some(newest) = requests::newest_unspent(tx, user, RequestKind::Verification).await? else {
+            return Ok(());
+        };
         if newest.is_open(now) {
             let fact = VerificationRequested { user, request: newest.id, locale: None };
             outbox::publish(tx, now, caller, &fact).await?;

@@ -81,7 +81,7 @@ impl Service {
     }
 }
 
-async fn tell(
+pub(super) async fn tell(
     tx: &mut DbConn,
     caller: &Caller,
     user: UserId,

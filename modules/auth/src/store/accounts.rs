@@ -18,8 +18,27 @@ struct AccountRow {
     verified_at: Option<Time>,
     credential_version: i64,
     revision: i64,
+    self_registered: bool,
+    deleted_at: Option<Time>,
     created_at: Time,
     updated_at: Time,
+}
+
+impl From<Account> for AccountRow {
+    fn from(account: Account) -> Self {
+        Self {
+            id: account.id,
+            email: account.email.0,
+            state: account.state,
+            verified_at: account.verified_at,
+            credential_version: account.credential_version,
+            revision: account.revision,
+            self_registered: account.self_registered,
+            deleted_at: account.deleted_at,
+            created_at: account.created_at,
+            updated_at: account.updated_at,
+        }
+    }
 }
 
 impl From<AccountRow> for Account {
@@ -31,36 +50,89 @@ impl From<AccountRow> for Account {
             verified_at: row.verified_at,
             credential_version: row.credential_version,
             revision: row.revision,
+            self_registered: row.self_registered,
+            deleted_at: row.deleted_at,
             created_at: row.created_at,
             updated_at: row.updated_at,
         }
     }
 }
 
-/// Adds an account; false when the address has one already.
+/// Adds an account; false when its address or its id has one already.
 pub(crate) async fn insert(tx: &mut DbConn, account: Account) -> Result<bool> {
-    let row = AccountRow {
-        id: account.id,
-        email: account.email.0,
-        state: account.state,
-        verified_at: account.verified_at,
-        credential_version: account.credential_version,
-        revision: account.revision,
-        created_at: account.created_at,
-        updated_at: account.updated_at,
-    };
-    let added = diesel::insert_into(accounts::table)
-        .values(row)
-        .on_conflict(accounts::email)
-        .do_nothing()
-        .execute(tx)
-        .await?;
+    let row = AccountRow::from(account);
+    let added = diesel::insert_into(accounts::table).values(row).on_conflict_do_nothing().execute(tx).await?;
     Ok(added == 1)
+}
+
+/// Adds accounts in one statement, and tells which: not those whose address or id has one already.
+pub(crate) async fn insert_all(tx: &mut DbConn, all: Vec<Account>) -> Result<Vec<UserId>> {
+    let rows: Vec<AccountRow> = all.into_iter().map(AccountRow::from).collect();
+    let insert = diesel::insert_into(accounts::table).values(rows).on_conflict_do_nothing();
+    Ok(insert.returning(accounts::id).get_results(tx).await?)
 }
 
 /// One account.
 pub(crate) async fn find(c: &mut DbConn, id: UserId) -> Result<Option<Account>> {
     let row = accounts::table.find(id).select(AccountRow::as_select()).first(c).await.optional()?;
+    Ok(row.map(Account::from))
+}
+
+/// Those of these accounts that are there.
+pub(crate) async fn find_all(c: &mut DbConn, ids: Vec<UserId>) -> Result<Vec<Account>> {
+    let query = accounts::table.filter(accounts::id.eq_any(ids)).select(AccountRow::as_select());
+    let rows: Vec<AccountRow> = query.load(c).await?;
+    Ok(rows.into_iter().map(Account::from).collect())
+}
+
+/// Those of these addresses that have an account.
+pub(crate) async fn taken(c: &mut DbConn, emails: Vec<String>) -> Result<Vec<String>> {
+    Ok(accounts::table.filter(accounts::email.eq_any(emails)).select(accounts::email).load(c).await?)
+}
+
+/// The next accounts in the order of their ids.
+pub(crate) async fn page(c: &mut DbConn, after: Option<UserId>, limit: i64) -> Result<Vec<Account>> {
+    let mut query = accounts::table.select(AccountRow::as_select()).into_boxed();
+    if let Some(after) = after {
+        query = query.filter(accounts::id.gt(after));
+    }
+    let rows: Vec<AccountRow> = query.order(accounts::id.asc()).limit(limit).load(c).await?;
+    Ok(rows.into_iter().map(Account::from).collect())
+}
+
+/// When somebody last logged in to the account.
+pub(crate) async fn last_login(c: &mut DbConn, id: UserId) -> Result<Option<Time>> {
+    let found: Option<Option<Time>> =
+        accounts::table.find(id).select(accounts::last_login_at).first(c).await.optional()?;
+    Ok(found.flatten())
+}
+
+/// Gives the account another address and another state; none when it is not in this revision any more. Locks the
+/// account.
+///
+/// # Errors
+/// `Duplicate` when the address has another account.
+pub(crate) async fn update(
+    tx: &mut DbConn,
+    account: &Account,
+    revision: i64,
+    now: Time,
+) -> Result<Option<Account>> {
+    let unchanged = accounts::table.find(account.id).filter(accounts::revision.eq(revision));
+    let row = diesel::update(unchanged)
+        .set((
+            accounts::email.eq(&account.email.0),
+            accounts::state.eq(account.state),
+            accounts::verified_at.eq(account.verified_at),
+            accounts::self_registered.eq(account.self_registered),
+            accounts::deleted_at.eq(account.deleted_at),
+            accounts::revision.eq(accounts::revision + 1),
+            accounts::updated_at.eq(now),
+        ))
+        .returning(AccountRow::as_returning())
+        .get_result(tx)
+        .await
+        .optional()?;
     Ok(row.map(Account::from))
 }
 
@@ -91,6 +163,23 @@ pub(crate) async fn activate(tx: &mut DbConn, id: UserId, now: Time) -> Result<O
         .set((
             accounts::state.eq(AccountState::Active),
             accounts::verified_at.eq(Some(now)),
+            accounts::credential_version.eq(accounts::credential_version + 1),
+            accounts::revision.eq(accounts::revision + 1),
+            accounts::updated_at.eq(now),
+        ))
+        .returning(AccountRow::as_returning())
+        .get_result(tx)
+        .await
+        .optional()?;
+    Ok(row.map(Account::from))
+}
+
+/// Notes that an active account that has no password gets its first one; none when it is not active. Locks the
+/// account.
+pub(crate) async fn note_first_password(tx: &mut DbConn, id: UserId, now: Time) -> Result<Option<Account>> {
+    let active = accounts::table.find(id).filter(accounts::state.eq(AccountState::Active));
+    let row = diesel::update(active)
+        .set((
             accounts::credential_version.eq(accounts::credential_version + 1),
             accounts::revision.eq(accounts::revision + 1),
             accounts::updated_at.eq(now),
@@ -133,4 +222,29 @@ pub(crate) async fn set_password(tx: &mut DbConn, id: UserId, hash: &PasswordHas
         .execute(tx)
         .await?;
     Ok(())
+}
+
+/// Gives accounts that have no password theirs.
+pub(crate) async fn insert_passwords(
+    tx: &mut DbConn,
+    passwords: Vec<(UserId, PasswordHash)>,
+    now: Time,
+) -> Result<()> {
+    let row = |(id, hash): (UserId, PasswordHash)| {
+        (
+            credentials::account_id.eq(id),
+            credentials::password_hash.eq(hash.0),
+            credentials::updated_at.eq(now),
+        )
+    };
+    let rows: Vec<_> = passwords.into_iter().map(row).collect();
+    diesel::insert_into(credentials::table).values(rows).execute(tx).await?;
+    Ok(())
+}
+
+/// Whether the account has a password.
+pub(crate) async fn has_password(c: &mut DbConn, id: UserId) -> Result<bool> {
+    let found: Option<UserId> =
+        credentials::table.find(id).select(credentials::account_id).first(c).await.optional()?;
+    Ok(found.is_some())
 }

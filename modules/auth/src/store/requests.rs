@@ -85,11 +85,15 @@ pub(crate) async fn find_by_secret(
     Ok(query.first(c).await.optional()?.map(OneTimeRequest::from))
 }
 
-/// The newest unspent verification of an account, expired or not.
-pub(crate) async fn newest_unspent(c: &mut DbConn, account: UserId) -> Result<Option<OneTimeRequest>> {
+/// The newest unspent request of an account of one kind, expired or not.
+pub(crate) async fn newest_unspent(
+    c: &mut DbConn,
+    account: UserId,
+    kind: RequestKind,
+) -> Result<Option<OneTimeRequest>> {
     let query = requests::table
         .filter(requests::account_id.eq(account))
-        .filter(requests::kind.eq(RequestKind::Verification))
+        .filter(requests::kind.eq(kind))
         .filter(requests::used_at.is_null())
         .order((requests::created_at.desc(), requests::id.desc()))
         .select(RequestRow::as_select());

@@ -180,6 +180,44 @@ pub(crate) async fn revoke_others(
         .await?)
 }
 
+/// Ends every live session of an account.
+pub(crate) async fn end_all(
+    tx: &mut DbConn,
+    account: UserId,
+    reason: RevokedReason,
+    now: Time,
+) -> Result<Vec<SessionId>> {
+    let live = sessions::table
+        .filter(sessions::account_id.eq(account))
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::expires_at.gt(now));
+    Ok(diesel::update(live)
+        .set((sessions::revoked_at.eq(Some(now)), sessions::revoked_reason.eq(Some(reason))))
+        .returning(sessions::id)
+        .get_results(tx)
+        .await?)
+}
+
+/// A session, live or not, as its owner may see it.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sessions, check_for_backend(Db))]
+pub(crate) struct Told {
+    pub(crate) id: SessionId,
+    pub(crate) client_address: Option<String>,
+    pub(crate) user_agent: Option<String>,
+    pub(crate) created_at: Time,
+    pub(crate) last_used_at: Time,
+    pub(crate) expires_at: Time,
+    pub(crate) revoked_at: Option<Time>,
+    pub(crate) revoked_reason: Option<RevokedReason>,
+}
+
+/// Every session of an account that is still known, the newest first.
+pub(crate) async fn all(c: &mut DbConn, account: UserId) -> Result<Vec<Told>> {
+    let query = sessions::table.filter(sessions::account_id.eq(account)).select(Told::as_select());
+    Ok(query.order((sessions::created_at.desc(), sessions::id.desc())).load(c).await?)
+}
+
 /// Some sessions that were over before that moment.
 pub(crate) async fn over(c: &mut DbConn, before: Time, limit: i64) -> Result<Vec<SessionId>> {
     let query = sessions::table.filter(sessions::expires_at.lt(before)).order(sessions::expires_at.asc());

@@ -1,5 +1,6 @@
 //! What anybody sees from outside.
 
+mod invitations;
 mod logins;
 mod pages;
 mod refresh;

@@ -1,8 +1,9 @@
 //! What is in the tables: looked at past the module, and swept.
 
 use crate::world::{PASSWORD, World};
-use diesel::sql_types::{BigInt, Text};
-use diesel::{QueryableByName, sql_query};
+use contracts::UserId;
+use diesel::sql_types::{BigInt, Text, Uuid as SqlUuid};
+use diesel::{OptionalExtension as _, QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
 use platform::db::{Database, Db};
 use std::sync::Arc;
@@ -27,6 +28,13 @@ pub(crate) async fn count(db: &Database, from: &str) -> i64 {
     let query = sql_query(format!("SELECT count(*) AS n FROM {from}"));
     let row: Count = query.get_result(&mut *db.read().await.unwrap()).await.unwrap();
     row.n
+}
+
+/// The revision of an account as it is stored.
+pub(crate) async fn revision(db: &Database, user: UserId) -> Option<i64> {
+    let query = sql_query("SELECT revision AS n FROM auth_accounts WHERE id = $1").bind::<SqlUuid, _>(user);
+    let row: Option<Count> = query.get_result(&mut *db.read().await.unwrap()).await.optional().unwrap();
+    row.map(|row| row.n)
 }
 
 #[derive(QueryableByName)]

@@ -32,6 +32,7 @@ pub(crate) const OTHER_PASSWORD: &str = "wrong horse battery staple";
 pub(crate) const REGISTRATIONS: &str = "/api/v1/auth/registrations";
 pub(crate) const VERIFICATIONS: &str = "/api/v1/auth/verifications";
 pub(crate) const RESEND: &str = "/api/v1/auth/verifications/resend";
+pub(crate) const INVITATIONS: &str = "/api/v1/auth/invitations/accept";
 pub(crate) const LOGINS: &str = "/api/v1/auth/logins";
 pub(crate) const TOKENS: &str = "/api/v1/auth/tokens";
 pub(crate) const SESSIONS: &str = "/api/v1/auth/sessions";
@@ -226,6 +227,10 @@ impl World {
 
     pub(crate) async fn verify(&self, token: &str) -> Reply {
         self.post(VERIFICATIONS, &json!({ "token": token })).send().await
+    }
+
+    pub(crate) async fn accept(&self, token: &str, password: &str) -> Reply {
+        self.post(INVITATIONS, &json!({ "token": token, "password": password })).send().await
     }
 
     pub(crate) async fn log_in(&self, email: &str, password: &str) -> Reply {

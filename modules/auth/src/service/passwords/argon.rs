@@ -100,6 +100,17 @@ impl Argon {
     }
 }
 
+/// Whether a hash is one that [`Argon::verify`] can compare a password with.
+pub(super) fn is_readable(stored: &PasswordHash) -> bool {
+    let Ok(stored) = phc::PasswordHash::new(&stored.0) else { return false };
+    let params = Params::try_from(&stored);
+    stored.algorithm == Algorithm::Argon2id.ident()
+        && stored.salt.is_some()
+        && stored.hash.is_some()
+        && stored.version.is_none_or(|version| Version::try_from(version).is_ok())
+        && params.is_ok_and(|params| params.m_cost() <= MAX_MEMORY_KIB)
+}
+
 fn salt() -> Result<[u8; SALT], Error> {
     let mut salt = [0; SALT];
     fill(&mut salt)?;
