@@ -5,7 +5,8 @@
 #
 # `up` prints what to put into the environment. What the servers keep is below $DOORWARD_SERVICES (default: a folder
 # of this user in the temporary directory) and goes away with `down`. Nothing is kept safe from a power cut: that makes
-# tests fast. Works as root, where PostgreSQL runs as the user `postgres`, and as any other user.
+# tests fast. With DOORWARD_SERVICES_DURABLE=yes it is kept safe, for those who cut the power. Works as root, where
+# PostgreSQL runs as the user `postgres`, and as any other user.
 #
 # A service is five functions, NAME_missing, NAME_running, NAME_up, NAME_down and NAME_env, and its name in ALL.
 set -euo pipefail
@@ -75,6 +76,8 @@ listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 max_connections = 300
 shared_buffers = 64MB
+CONF
+    [ "${DOORWARD_SERVICES_DURABLE:-no}" = yes ] || cat >>"$data/postgresql.conf" <<CONF
 fsync = off
 synchronous_commit = off
 full_page_writes = off

@@ -1,0 +1,106 @@
+//! Damages done on purpose, each in a transaction that is rolled back: an audit that finds nothing proves nothing.
+
+use super::audit;
+use super::ledger::Entry;
+use super::sink::Sink;
+use crate::people::Person;
+use crate::sql::Sql;
+
+/// Does every damage and asks the audit; tells which ones were overlooked.
+pub(super) fn try_all(sql: &mut Sql, entries: &[Entry], people: &[Person], sink: &Sink) -> Vec<&'static str> {
+    let mut overlooked = Vec::new();
+    for (name, damage) in damages(sql, entries) {
+        sql.run("BEGIN");
+        sql.run(&damage);
+        let found = audit::tables(sql, entries, people, sink).violations;
+        sql.run("ROLLBACK");
+        match found.first() {
+            Some(first) => eprintln!("chaos: {name}: found {}: {first}", found.len()),
+            None => overlooked.push(name),
+        }
+    }
+    let mut forked = entries.to_vec();
+    if let Some(Entry::Refreshed { session, used, .. }) =
+        entries.iter().find(|entry| matches!(entry, Entry::Refreshed { .. }))
+    {
+        let (session, used) = (session.clone(), used.clone());
+        forked.push(Entry::Refreshed { session, used, next: "another one".to_owned() });
+    }
+    if audit::tables(sql, &forked, people, sink).violations.is_empty() {
+        overlooked.push("a refresh token that was exchanged twice");
+    }
+    overlooked
+}
+
+fn damages(sql: &Sql, entries: &[Entry]) -> Vec<(&'static str, String)> {
+    let id = |id: &str| sql.either(format!("x'{}'", id.replace('-', "")), format!("'{id}'::uuid"));
+    let taken_back =
+        |wanted: &String| entries.iter().any(|e| matches!(e, Entry::Unassigned { id } if id == wanted));
+    let first = |table: &str, filter: &str| format!("id = (SELECT id FROM {table} WHERE {filter} LIMIT 1)");
+    let mut damages = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    // The last entry of each kind, so that a later one does not hide the damage.
+    for entry in entries.iter().rev() {
+        let damage = match entry {
+            Entry::Registered { email } => {
+                ("an account gone", format!("DELETE FROM auth_accounts WHERE email = '{email}'"))
+            }
+            Entry::Profile { user, .. } => (
+                "a profile as before",
+                format!("UPDATE users_profiles SET attributes = '{{}}' WHERE id = {}", id(user)),
+            ),
+            Entry::Preference { user, .. } => {
+                ("a preference gone", format!("DELETE FROM users_preferences WHERE user_id = {}", id(user)))
+            }
+            Entry::Assigned { id: assignment, .. } if !taken_back(assignment) => (
+                "an assignment gone",
+                format!("DELETE FROM permissions_assignments WHERE id = {}", id(assignment)),
+            ),
+            Entry::Notified { id: message, .. } => (
+                "a notification made twice",
+                format!(
+                    "UPDATE notifications_messages SET data = (SELECT data FROM notifications_messages WHERE id = {}) \
+                     WHERE {}",
+                    id(message),
+                    first("notifications_messages", "template <> 'announcement'"),
+                ),
+            ),
+            Entry::LoggedIn { session, .. } => {
+                ("a session gone", format!("DELETE FROM auth_sessions WHERE id = {}", id(session)))
+            }
+            Entry::Revoked { session, .. } => (
+                "a session alive again",
+                format!(
+                    "UPDATE auth_sessions SET revoked_at = NULL, revoked_reason = NULL WHERE id = {}",
+                    id(session)
+                ),
+            ),
+            _ => continue,
+        };
+        if seen.insert(damage.0) {
+            damages.push(damage);
+        }
+    }
+    for (name, table, filter) in [
+        ("an event gone", "platform_outbox", "event_type = 'users.user.updated'"),
+        ("an entry of the trail gone", "platform_audit_events", "action = 'users.preference.changed'"),
+        ("a delivery of an event gone", "platform_deliveries", "event_type = 'auth.account.registered'"),
+    ] {
+        damages.push((name, format!("DELETE FROM {table} WHERE {}", first(table, filter))));
+    }
+    damages.push((
+        "a message in the mailbox twice",
+        "UPDATE notifications_mailbox SET recipient = (SELECT min(recipient) FROM notifications_mailbox WHERE \
+         recipient LIKE 'stranger%') WHERE recipient = (SELECT max(recipient) FROM notifications_mailbox WHERE \
+         recipient LIKE 'stranger%')"
+            .to_owned(),
+    ));
+    damages.push((
+        "a mail that counts as sent and never came",
+        format!(
+            "UPDATE notifications_deliveries SET rfc_message_id = 'nowhere' WHERE {}",
+            first("notifications_deliveries", "state = 'sent'")
+        ),
+    ));
+    damages
+}

@@ -1,0 +1,144 @@
+//! A running Doorward: the real binary in a process of its own, with a data folder of its own.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::folder::Folder;
+
+pub(crate) struct House {
+    binary: PathBuf,
+    process: Option<Child>,
+    folder: Folder,
+    settings: Vec<(String, String)>,
+    pub(crate) public: SocketAddr,
+    /// The link for the first administrator, while there is none.
+    pub(crate) setup_link: Option<String>,
+}
+
+impl House {
+    /// A house that is not started yet. No URL is the embedded database.
+    pub(crate) fn new(binary: &Path, database: Option<&str>, settings: &[(&str, &str)]) -> Self {
+        let (public, management) = (free_address(), free_address());
+        let folder = Folder::new("bench");
+        let mut all = vec![
+            ("DOORWARD__DATA_DIR".to_owned(), folder.path().display().to_string()),
+            ("DOORWARD__SERVER__PUBLIC__ADDRESS".to_owned(), public.to_string()),
+            ("DOORWARD__SERVER__MANAGEMENT__ADDRESS".to_owned(), management.to_string()),
+        ];
+        all.extend(database.map(|url| ("DOORWARD__DATABASE__URL".to_owned(), url.to_owned())));
+        all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Self { binary: binary.to_owned(), process: None, folder, settings: all, public, setup_link: None }
+    }
+
+    /// The file of the embedded database.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.path().join("doorward.db")
+    }
+
+    fn command(&self) -> Command {
+        let log = OpenOptions::new().create(true).append(true).open(self.folder.path().join("log")).unwrap();
+        let mut command = Command::new(&self.binary);
+        command.env_clear().envs(self.settings.iter().map(|(name, value)| (name, value))).stderr(log);
+        command
+    }
+
+    /// Makes the tables and nothing else.
+    pub(crate) fn migrate(&self) {
+        let status = self.command().arg("migrate").stdout(Stdio::null()).status().unwrap();
+        assert!(status.success(), "{}", self.log());
+    }
+
+    /// Starts the process and waits until it says that it is ready; tells how long that took.
+    pub(crate) fn start(&mut self) -> Duration {
+        let begun = Instant::now();
+        let mut process = self
+            .command()
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", self.binary.display()));
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        self.process = Some(process);
+        for line in lines.map_while(Result::ok) {
+            if let Some(link) = line.trim().strip_prefix("Set-up") {
+                self.setup_link = Some(link.trim().to_owned());
+            }
+            if line.contains("ready") {
+                return begun.elapsed();
+            }
+        }
+        panic!("Doorward did not start:\n{}", self.log());
+    }
+
+    /// Ends the process at once, as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// Asks the process to end and waits for it.
+    pub(crate) fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            Command::new("kill").args(["-TERM", &process.id().to_string()]).status().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// Whether the process still runs.
+    pub(crate) fn lives(&mut self) -> bool {
+        self.process.as_mut().is_some_and(|process| matches!(process.try_wait(), Ok(None)))
+    }
+
+    /// The last lines of what it logged.
+    pub(crate) fn log(&self) -> String {
+        let text = std::fs::read(self.folder.path().join("log")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().rev().take(20).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// How many lines of the log hold a text.
+    pub(crate) fn logged(&self, what: &str) -> usize {
+        let text = std::fs::read(self.folder.path().join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&text).lines().filter(|line| line.contains(what)).count()
+    }
+
+    /// Forgets what was logged, so that a long run does not fill the disk.
+    pub(crate) fn empty_log(&self) {
+        let _ = OpenOptions::new().write(true).truncate(true).open(self.folder.path().join("log"));
+    }
+
+    /// Megabytes of memory in use.
+    pub(crate) fn memory(&self) -> f64 {
+        let pid = self.process.as_ref().map_or(0, Child::id);
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with("VmRSS")).unwrap_or("VmRSS: 0 kB");
+        line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(0.0) * 1024.0 / 1e6
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// An address that nobody uses now, and that nobody is given by the system soon.
+pub(crate) fn free_address() -> SocketAddr {
+    loop {
+        let port = rand::random_range(20_000..32_000);
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return listener.local_addr().unwrap();
+        }
+    }
+}
+
+/// The binary beside this one.
+pub(crate) fn beside() -> PathBuf {
+    std::env::current_exe().unwrap().with_file_name("doorward")
+}

@@ -1,0 +1,50 @@
+//! The command line of the measuring tool; `./dev bench` and `./dev chaos` build and call it.
+
+use std::process::ExitCode;
+
+use bench::{chaos, floors, growth, load};
+use clap::{Parser, Subcommand};
+
+/// The allocator of the product, so that the bare server has the same.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures Doorward beside what this machine can do at best, and torments it.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Throughput and latency beside the floors, in the same minutes
+    Load(load::Options),
+    /// The same operations on a small and on a large database
+    Growth(growth::Options),
+    /// Kills it in the middle of its work, again and again, and looks whether anything is missing
+    Chaos(chaos::Options),
+    /// Serves a bare JSON answer: the floor
+    #[command(hide = true)]
+    Bare {
+        /// Bytes of the answer.
+        #[arg(long)]
+        size: usize,
+    },
+}
+
+fn main() -> ExitCode {
+    let well = match Arguments::parse().command {
+        Command::Load(options) => {
+            load::run(&options);
+            true
+        }
+        Command::Growth(options) => {
+            growth::run(&options);
+            true
+        }
+        Command::Chaos(options) => chaos::run(&options),
+        Command::Bare { size } => floors::serve_bare(size).is_ok(),
+    };
+    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
