@@ -49,7 +49,10 @@ impl EmailAddress {
             return Err(AddressError::TooLong);
         }
         if !is_nfkc(text) {
-            return Err(AddressError::Ambiguous);
+            // A sign that turns into an @ makes it another address; the others only make it look like one.
+            let normal: String = text.nfkc().collect();
+            let kept = normal.matches('@').count() == 1 && text.matches('@').count() == 1;
+            return Err(if kept { AddressError::Ambiguous } else { AddressError::Malformed });
         }
         let (local, domain) = text.split_once('@').ok_or(AddressError::Malformed)?;
         if domain.contains('@') {

@@ -1,0 +1,69 @@
+//! The rows of devices that somebody has logged in from.
+
+use contracts::{Time, UserId};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use platform::db::{DbConn, Result};
+
+use crate::model::Fingerprint;
+use crate::schema::{auth_accounts as accounts, auth_devices as devices};
+
+/// More devices than anybody logs in from within the time they are remembered.
+const AT_MOST: i64 = 1_000;
+
+/// Notes a login; true when the account has never been logged in to from there.
+pub(crate) async fn note(
+    tx: &mut DbConn,
+    account: UserId,
+    fingerprint: &Fingerprint,
+    now: Time,
+) -> Result<bool> {
+    let known = devices::table.find(fingerprint.0.as_slice());
+    if diesel::update(known).set(devices::last_seen_at.eq(now)).execute(tx).await? == 1 {
+        return Ok(false);
+    }
+    let values = (
+        devices::fingerprint.eq(fingerprint.0.as_slice()),
+        devices::account_id.eq(account),
+        devices::first_seen_at.eq(now),
+        devices::last_seen_at.eq(now),
+    );
+    let added = diesel::insert_into(devices::table)
+        .values(values)
+        .on_conflict(devices::fingerprint)
+        .do_nothing()
+        .execute(tx)
+        .await?;
+    Ok(added == 1)
+}
+
+/// The devices that the owner of this address has logged in from, with whose they are; the newest first.
+pub(crate) async fn of_address(c: &mut DbConn, email: &str) -> Result<Vec<(UserId, Vec<u8>)>> {
+    let query = devices::table
+        .inner_join(accounts::table)
+        .filter(accounts::email.eq(email))
+        .order(devices::last_seen_at.desc())
+        .limit(AT_MOST)
+        .select((devices::account_id, devices::fingerprint));
+    Ok(query.load(c).await?)
+}
+
+/// Forgets the devices of an account.
+pub(crate) async fn forget_all(tx: &mut DbConn, account: UserId) -> Result<()> {
+    diesel::delete(devices::table.filter(devices::account_id.eq(account))).execute(tx).await?;
+    Ok(())
+}
+
+/// Some devices that were last seen before that moment.
+pub(crate) async fn over(c: &mut DbConn, before: Time, limit: i64) -> Result<Vec<Vec<u8>>> {
+    let query = devices::table.filter(devices::last_seen_at.lt(before)).order(devices::last_seen_at.asc());
+    Ok(query.limit(limit).select(devices::fingerprint).load(c).await?)
+}
+
+/// Removes devices that were not seen since.
+pub(crate) async fn delete(tx: &mut DbConn, fingerprints: Vec<Vec<u8>>, before: Time) -> Result<usize> {
+    let over = devices::table
+        .filter(devices::fingerprint.eq_any(fingerprints))
+        .filter(devices::last_seen_at.lt(before));
+    Ok(diesel::delete(over).execute(tx).await?)
+}
