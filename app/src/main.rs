@@ -46,6 +46,12 @@ enum Command {
     Config(ConfigCommand),
     /// Print the OpenAPI document
     Openapi,
+    /// Find out what hashing a password may cost on this machine, and print the settings for it
+    TuneHash {
+        /// How long one hash may take here, in milliseconds
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+        target_ms: u64,
+    },
     /// Print the version
     Version,
 }
@@ -86,8 +92,25 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
         Command::Config(ConfigCommand::Check) => load().and_then(|_| say("The settings are fit for use.")),
         Command::Openapi => say(&openapi::text(&openapi::document())
             .map_err(|error| StartError::because("No OpenAPI document", error))?),
+        Command::TuneHash { target_ms } => tune_hash(target_ms),
         Command::Version => say(concat!("doorward ", env!("CARGO_PKG_VERSION"))),
     }
+}
+
+/// The settings to copy into the file.
+fn tune_hash(target_ms: u64) -> Result<(), StartError> {
+    let tuned = auth::tune_hash(std::time::Duration::from_millis(target_ms))
+        .map_err(|error| StartError::because("Hashing could not be measured", error))?;
+    let auth::TunedHash { memory_kib, iterations, parallelism, took } = tuned;
+    say(&format!(
+        "# One hash takes {} ms on this machine, alone on a core.\n[auth.hash]\nmemory_kib = {memory_kib}\niterations = \
+         {iterations}\nparallelism = {parallelism}",
+        took.as_millis()
+    ))?;
+    if took.as_millis() > u128::from(target_ms) {
+        say("# That is longer than you wished; less would not be safe.")?;
+    }
+    Ok(())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
