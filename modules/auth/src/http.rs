@@ -7,6 +7,7 @@ mod invitations;
 mod keys;
 mod logins;
 mod pages;
+mod passwords;
 mod registrations;
 mod sessions;
 mod setup;
@@ -27,6 +28,10 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(sessions::revoke_others)
         .service(sessions::sign_out)
         .service(sessions::revoke)
+        .service(passwords::request_reset)
+        .service(passwords::reset)
+        .service(passwords::change)
+        .service(sessions::report)
         .service(setup::set_up)
         .service(keys::jwks)
         .map(pages::routes);

@@ -16,9 +16,10 @@ mod store;
 
 pub use events::subscribers;
 pub use http::routes;
-pub use service::{Dependencies, Service, SetupLink};
+pub use service::{Dependencies, Service, SetupLink, TunedHash, tune_hash};
 pub use settings::{
-    HashSettings, LimitSettings, LinkSettings, PasswordSettings, Settings, SigningAlgorithm, TokenSettings,
+    DeviceSettings, HashSettings, LimitSettings, LinkSettings, PasswordSettings, SessionSettings, Settings,
+    SigningAlgorithm, TokenSettings,
 };
 
 /// The migrations of this module's tables.
@@ -30,5 +31,6 @@ pub const MIGRATIONS: platform::db::Migrations = platform::migrations!(
         "2026-11-22-000203_sessions",
         "2026-11-22-000204_signing_keys",
         "2026-11-22-000205_setup",
+        "2026-11-22-000211_devices",
     ]
 );

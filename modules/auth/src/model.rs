@@ -4,15 +4,21 @@
 //! clock.
 
 mod change;
+mod device;
+mod foreign;
 mod network;
 mod password;
 mod profile;
 mod secret;
 
+pub(crate) use device::{Device, Fingerprint};
+pub(crate) use foreign::ForeignHash;
 pub(crate) use network::Network;
-pub(crate) use password::{Password, Policy, Rule};
+pub(crate) use password::{Password, Policy, Rule, about};
 pub(crate) use profile::{DisplayName, Locale};
-pub(crate) use secret::{Invitation, Refresh, Secret, SecretHash, SecretKind, Setup, Verification};
+pub(crate) use secret::{
+    Invitation, PasswordReset, Refresh, Secret, SecretHash, SecretKind, SessionReport, Setup, Verification,
+};
 
 use contracts::auth::AccountState;
 use contracts::{OneTimeRequestId, SessionId, Time, UserId};
@@ -90,6 +96,8 @@ pub(crate) struct OneTimeRequest {
     pub(crate) session: Option<SessionId>,
     /// The password that becomes valid with this request.
     pub(crate) password_hash: Option<PasswordHash>,
+    /// What the account's credential version was; a reset under a later one is worth nothing.
+    pub(crate) credential_version: Option<i64>,
     pub(crate) created_at: Time,
     pub(crate) expires_at: Time,
     pub(crate) used_at: Option<Time>,

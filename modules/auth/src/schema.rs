@@ -31,6 +31,7 @@ diesel::table! {
         account_id -> Nullable<Uuid>,
         session_id -> Nullable<Uuid>,
         password_hash -> Nullable<Text>,
+        credential_version -> Nullable<BigInt>,
         created_at -> Timestamptz,
         expires_at -> Timestamptz,
         used_at -> Nullable<Timestamptz>,
@@ -92,8 +93,20 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    auth_devices (fingerprint) {
+        fingerprint -> Binary,
+        account_id -> Uuid,
+        first_seen_at -> Timestamptz,
+        last_seen_at -> Timestamptz,
+    }
+}
+
+diesel::joinable!(auth_devices -> auth_accounts (account_id));
 diesel::joinable!(auth_credentials -> auth_accounts (account_id));
 diesel::joinable!(auth_sessions -> auth_accounts (account_id));
+diesel::joinable!(auth_refresh_tokens -> auth_sessions (session_id));
 diesel::joinable!(auth_one_time_secrets -> auth_one_time_requests (request_id));
-diesel::allow_tables_to_appear_in_same_query!(auth_accounts, auth_credentials, auth_sessions);
+diesel::allow_tables_to_appear_in_same_query!(auth_accounts, auth_credentials, auth_devices, auth_sessions);
+diesel::allow_tables_to_appear_in_same_query!(auth_sessions, auth_refresh_tokens);
 diesel::allow_tables_to_appear_in_same_query!(auth_one_time_requests, auth_one_time_secrets);

@@ -6,6 +6,7 @@
 mod accept_invitation;
 mod attempts;
 mod change_account;
+mod change_password;
 mod check_session;
 mod create_account;
 mod export_person;
@@ -16,15 +17,20 @@ mod list_sessions;
 mod login;
 mod mint;
 mod mint_link;
+mod notice_sign_in;
 mod passwords;
 mod prove;
 mod refresh;
 mod register;
+mod report_session;
+mod request_reset;
 mod resend;
+mod reset_password;
 mod revoke_sessions;
 mod set_up;
 mod signing_keys;
 mod standing;
+mod steady;
 mod sweep;
 mod throttle;
 mod verify;
@@ -56,9 +62,12 @@ use passwords::{HashPool, threads};
 use signing_keys::SigningKeys;
 
 pub(crate) use accept_invitation::AcceptInvitation;
+pub(crate) use change_password::ChangePassword;
 pub(crate) use login::Login;
 pub(crate) use mint::Tokens;
+pub use passwords::{TunedHash, tune_hash};
 pub(crate) use register::Register;
+pub(crate) use reset_password::ResetPassword;
 pub(crate) use set_up::SetUp;
 pub use set_up::SetupLink;
 
@@ -97,6 +106,10 @@ pub struct Service {
     attempts: Attempts,
     /// Goes into the name of every limit, so that who reads the table can't tell whose it is.
     limits_key: [u8; 32],
+    /// Goes into what is remembered of devices, for the same reason.
+    devices_key: [u8; 32],
+    /// Words that no password may lean on, whoever chooses it.
+    context_words: Vec<String>,
 }
 
 impl Service {
@@ -119,6 +132,8 @@ impl Service {
             passwords: HashPool::start(&settings.hash)?,
             attempts: Attempts::new(settings.hash.queue.saturating_add(threads(&settings.hash))),
             limits_key: master_key.derive("auth.limits"),
+            devices_key: master_key.derive("auth.devices"),
+            context_words: context_words(&settings.password.context_words, &public_url),
             db,
             clock,
             settings,
@@ -145,8 +160,8 @@ impl Service {
         self.clock.now()
     }
 
-    fn policy(&self) -> Policy {
-        Policy { min_length: self.settings.password.min_length }
+    fn policy(&self) -> Policy<'_> {
+        Policy { min_length: self.settings.password.min_length, context_words: &self.context_words }
     }
 
     /// The limit's bucket for whom the parts stand together.
@@ -167,6 +182,14 @@ impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("auth::Service").finish_non_exhaustive()
     }
+}
+
+/// The words of the settings, and those that the service is known by: the labels of its host but the last one.
+fn context_words(chosen: &[String], public_url: &Url) -> Vec<String> {
+    let host = public_url.domain().unwrap_or_default();
+    let (labels, _) = host.rsplit_once('.').unwrap_or((host, ""));
+    let known = labels.split('.').map(str::to_owned);
+    chosen.iter().cloned().chain(known).filter(|word| word.chars().count() >= 4).collect()
 }
 
 /// So many an hour.

@@ -18,6 +18,10 @@ pub struct Settings {
     pub links: LinkSettings,
     /// How often things may be tried.
     pub limits: LimitSettings,
+    /// Where somebody is logged in.
+    pub sessions: SessionSettings,
+    /// What somebody logs in from.
+    pub devices: DeviceSettings,
 }
 
 /// What a new password must keep to.
@@ -26,11 +30,14 @@ pub struct Settings {
 pub struct PasswordSettings {
     /// Characters a password needs: 8 to 64. NIST asks for 15 where the password is the only factor.
     pub min_length: usize,
+    /// Words that everybody who attacks this service knows, such as its names: at most 100, each of 4 to 64
+    /// characters. A password must be more than one of them with a few signs.
+    pub context_words: Vec<String>,
 }
 
 impl Default for PasswordSettings {
     fn default() -> Self {
-        Self { min_length: 8 }
+        Self { min_length: 8, context_words: Vec::new() }
     }
 }
 
@@ -156,6 +163,10 @@ pub struct LinkSettings {
     pub setup_hours: u64,
     /// How long an invitation is good, in hours: 1 to 720.
     pub invitation_hours: u64,
+    /// How long the link of a password reset is good, in minutes: 5 to 1440.
+    pub reset_minutes: u64,
+    /// How long the owner of an account can disown a login by the link in its notice, in hours: 1 to 720.
+    pub report_hours: u64,
 }
 
 impl LinkSettings {
@@ -167,6 +178,14 @@ impl LinkSettings {
         Duration::from_secs(self.invitation_hours.saturating_mul(3_600))
     }
 
+    pub(crate) fn reset(&self) -> Duration {
+        Duration::from_secs(self.reset_minutes.saturating_mul(60))
+    }
+
+    pub(crate) fn report(&self) -> Duration {
+        Duration::from_secs(self.report_hours.saturating_mul(3_600))
+    }
+
     pub(crate) fn setup(&self) -> Duration {
         Duration::from_secs(self.setup_hours.saturating_mul(3_600))
     }
@@ -174,7 +193,13 @@ impl LinkSettings {
 
 impl Default for LinkSettings {
     fn default() -> Self {
-        Self { verification_hours: 24, setup_hours: 24, invitation_hours: 168 }
+        Self {
+            verification_hours: 24,
+            setup_hours: 24,
+            invitation_hours: 168,
+            reset_minutes: 60,
+            report_hours: 168,
+        }
     }
 }
 
@@ -192,6 +217,10 @@ pub struct LimitSettings {
     pub messages_per_address: u32,
     /// Asks for another verification message for one address in an hour.
     pub resends_per_address: u32,
+    /// Asks for a password reset for one address in an hour.
+    pub resets_per_address: u32,
+    /// Asks for a password reset from one network in an hour.
+    pub resets_per_network: u32,
 }
 
 impl Default for LimitSettings {
@@ -202,7 +231,40 @@ impl Default for LimitSettings {
             registrations_per_network: 10_000,
             messages_per_address: 5,
             resends_per_address: 5,
+            resets_per_address: 5,
+            resets_per_network: 1_000,
         }
+    }
+}
+
+/// Where somebody is logged in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SessionSettings {
+    /// How many sessions an account has at most: 1 to 1000; 0 means as many as it likes. Over it, the one that was not
+    /// used for longest ends.
+    pub max_per_account: u32,
+}
+
+/// What somebody logs in from: a network and a kind of client, remembered as a keyed hash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeviceSettings {
+    /// Whether the owner is told of a login from a device that was not seen before.
+    pub notice: bool,
+    /// How long a device is remembered after its last login, in days: 1 to 730.
+    pub remembered_days: u64,
+}
+
+impl DeviceSettings {
+    pub(crate) fn remembered(&self) -> Duration {
+        Duration::from_secs(self.remembered_days.saturating_mul(86_400))
+    }
+}
+
+impl Default for DeviceSettings {
+    fn default() -> Self {
+        Self { notice: true, remembered_days: 180 }
     }
 }
 
@@ -218,7 +280,7 @@ impl Settings {
     pub fn problems(&self) -> Vec<String> {
         let (hash, tokens, links, limits) = (&self.hash, &self.tokens, &self.links, &self.limits);
         let (least_memory, least_iterations) = if hash.cheap { (8, 1) } else { (19_456, 2) };
-        let ranges: [(&str, u64, u64, u64); 19] = [
+        let ranges: [(&str, u64, u64, u64); 25] = [
             ("password.min_length", self.password.min_length as u64, 8, 64),
             ("hash.memory_kib", hash.memory_kib.into(), least_memory, 1_048_576),
             ("hash.iterations", hash.iterations.into(), least_iterations, 64),
@@ -238,11 +300,23 @@ impl Settings {
             ("limits.registrations_per_network", limits.registrations_per_network.into(), 1, 1_000_000),
             ("limits.messages_per_address", limits.messages_per_address.into(), 1, 1_000),
             ("limits.resends_per_address", limits.resends_per_address.into(), 1, 1_000),
+            ("limits.resets_per_address", limits.resets_per_address.into(), 1, 1_000),
+            ("limits.resets_per_network", limits.resets_per_network.into(), 1, 1_000_000),
+            ("links.reset_minutes", links.reset_minutes, 5, 1_440),
+            ("links.report_hours", links.report_hours, 1, 720),
+            ("sessions.max_per_account", self.sessions.max_per_account.into(), 0, 1_000),
+            ("devices.remembered_days", self.devices.remembered_days, 1, 730),
         ];
+        let words = &self.password.context_words;
+        let good = |word: &String| (4..=64).contains(&word.chars().count());
+        let words = (words.len() > 100 || !words.iter().all(good)).then(|| {
+            "auth.password.context_words must be at most 100 words of 4 to 64 characters.".to_owned()
+        });
         ranges
             .into_iter()
             .filter(|(_, value, min, max)| value < min || value > max)
             .map(|(name, _, min, max)| format!("auth.{name} must be between {min} and {max}."))
+            .chain(words)
             .collect()
     }
 }

@@ -4,6 +4,7 @@
 //! setup, account, request, refresh token, session.
 
 pub(crate) mod accounts;
+pub(crate) mod devices;
 pub(crate) mod refresh_tokens;
 pub(crate) mod requests;
 pub(crate) mod sessions;

@@ -7,11 +7,14 @@ CREATE TABLE auth_one_time_requests (
     session_id uuid,
     -- The password that becomes valid with this request: the one of the attempt that made it.
     password_hash text,
+    -- The account's credential version when it was asked for; a reset is worth nothing under a later one.
+    credential_version bigint,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     used_at timestamptz,
     CHECK ((kind = 'setup') = (account_id IS NULL)),
-    CHECK ((kind = 'session_report') = (session_id IS NOT NULL))
+    CHECK ((kind = 'session_report') = (session_id IS NOT NULL)),
+    CHECK (kind NOT IN ('password_reset', 'session_report') OR credential_version IS NOT NULL)
 );
 
 CREATE INDEX auth_one_time_requests_by_account ON auth_one_time_requests (account_id, kind, created_at);

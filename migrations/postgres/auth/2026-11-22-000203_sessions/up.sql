@@ -21,6 +21,7 @@ CREATE TABLE auth_sessions (
 
 CREATE INDEX auth_sessions_by_account ON auth_sessions (account_id, created_at);
 CREATE INDEX auth_sessions_by_age ON auth_sessions (expires_at);
+CREATE INDEX auth_sessions_by_end ON auth_sessions (revoked_at) WHERE revoked_at IS NOT NULL;
 
 -- Every refresh token ever given out in a live family, as SHA-256 of its text: the used ones tell when one comes back.
 CREATE TABLE auth_refresh_tokens (

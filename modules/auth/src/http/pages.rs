@@ -1,4 +1,5 @@
-//! The two pages that links lead to: proving an address, and making the first administrator.
+//! The pages that links lead to: proving an address, making the first administrator, choosing another password,
+//! disowning a login, and accepting an invitation.
 //!
 //! They are embedded files and do nothing by being opened, because mail programs open links ahead of people: the
 //! token stays behind the `#` until somebody presses the button, and then goes to the API. Nothing is loaded from
@@ -13,7 +14,14 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 
 /// The pages, which are for people and so no part of the interface's document.
 pub(super) fn routes(config: &mut ServiceConfig) -> &mut ServiceConfig {
-    config.service(verify).service(setup).service(style).service(script)
+    config
+        .service(verify)
+        .service(setup)
+        .service(password_reset)
+        .service(session_report)
+        .service(invitation)
+        .service(style)
+        .service(script)
 }
 
 /// The page behind a verification link.
@@ -28,6 +36,27 @@ async fn verify() -> HttpResponse {
 #[get("/setup")]
 async fn setup() -> HttpResponse {
     page(include_str!("pages/setup.html"))
+}
+
+/// The page behind the link of a password reset.
+/// Anyone may open it; opening it changes nothing.
+#[get("/password-reset")]
+async fn password_reset() -> HttpResponse {
+    page(include_str!("pages/password-reset.html"))
+}
+
+/// The page behind the link of a sign-in notice.
+/// Anyone may open it; opening it changes nothing.
+#[get("/session-report")]
+async fn session_report() -> HttpResponse {
+    page(include_str!("pages/session-report.html"))
+}
+
+/// The page behind the link of an invitation.
+/// Anyone may open it; opening it changes nothing.
+#[get("/invitation")]
+async fn invitation() -> HttpResponse {
+    page(include_str!("pages/invitation.html"))
 }
 
 /// The pages' style.

@@ -1,9 +1,11 @@
-//! Where the caller is logged in, and ending it.
+//! Where the caller is logged in, and ending it; also by the link of a notice.
 
-use actix_web::{HttpResponse, delete, get, web};
+use actix_web::{HttpResponse, delete, get, post, web};
 use contracts::{SessionId, Time};
-use platform::http::{Json, NotFoundProblem, Path, Problem, User, UserProblems};
-use serde::Serialize;
+use platform::http::{
+    Anyone, BodyProblems, GoneProblem, Json, NotFoundProblem, Path, Problem, Problems, User, UserProblems,
+};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Service;
@@ -105,5 +107,37 @@ pub(super) async fn revoke(
     service: web::Data<Service>,
 ) -> Result<HttpResponse, Problem> {
     service.revoke(&user.caller, user.id, id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// The token of a link.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct ReportToken {
+    /// What stands behind `#token=` in the link.
+    #[schema(example = "dwe_jHk2mX0oS4uVb1Yc7tQfWnZp9Lr3Ae5Gd6Ih8Jk0Nm2")]
+    token: String,
+}
+
+/// Disown a login with the token of the link in its notice.
+///
+/// Anyone who has the token may call it, once. Every session of the account ends, its password can't be used any more,
+/// and a message with a link to choose another one goes out.
+#[utoipa::path(
+    tag = "auth",
+    request_body = ReportToken,
+    responses(
+        (status = 204, description = "Whoever logged in is out."),
+        GoneProblem,
+        BodyProblems,
+        Problems,
+    )
+)]
+#[post("/api/v1/auth/session-reports")]
+pub(super) async fn report(
+    Anyone(caller): Anyone,
+    Json(body): Json<ReportToken>,
+    service: web::Data<Service>,
+) -> Result<HttpResponse, Problem> {
+    service.report_session(&caller, &body.token).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -57,9 +57,10 @@ mod tests {
     fn an_update_or_a_neighbouring_address_is_the_same_device() {
         let (key, user) = ([7; 32], UserId::new());
         let known = device("192.0.2.1", "Browser/119.0.1 (X11; Linux)").fingerprint(&key, user);
-        for same in
-            [device("192.0.2.77", "browser/120.0 (X11; Linux)"), device("::ffff:192.0.2.1", "Browser/1 (X11; Linux)")]
-        {
+        for same in [
+            device("192.0.2.77", "browser/120.0 (X11; Linux)"),
+            device("::ffff:192.0.2.1", "Browser/1 (X11; Linux)"),
+        ] {
             assert!(same.fingerprint(&key, user) == known);
         }
     }

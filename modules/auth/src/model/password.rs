@@ -78,7 +78,7 @@ impl From<Rule> for (&'static str, Cow<'static, str>) {
             }
             Rule::ContainsAddress => (
                 "contains_address",
-                "A password must be more than the e-mail address or the service's name with a few signs."
+                "A password must be more than your address, your name or the service's name with a few signs."
                     .into(),
             ),
         }
@@ -87,15 +87,27 @@ impl From<Rule> for (&'static str, Cow<'static, str>) {
 
 /// What a new password must keep to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Policy {
+pub(crate) struct Policy<'a> {
     /// Characters (Unicode code points) that a password needs.
     pub(crate) min_length: usize,
+    /// Words that everybody who attacks this installation knows.
+    pub(crate) context_words: &'a [String],
 }
 
-impl Policy {
-    /// Every rule that the password breaks; none when it is good. `local_part` is what stands before the @ of the
-    /// account's address, when that is known.
-    pub(crate) fn broken(self, password: &Password, local_part: Option<&str>) -> Vec<Rule> {
+/// The words that say for whom a password is: of the address what stands before the @, its parts and those of the
+/// domain but the last one, and of the name its words.
+pub(crate) fn about(address: Option<&str>, name: Option<&str>) -> Vec<String> {
+    let (local, domain) = address.and_then(|it| it.split_once('@')).unwrap_or_default();
+    let (labels, _) = domain.rsplit_once('.').unwrap_or_default();
+    let parts = [local, labels, name.unwrap_or_default()];
+    let parts = parts.into_iter().flat_map(|text| text.split(|c: char| !c.is_alphanumeric()));
+    let parts = parts.filter(|word| word.chars().count() >= 4).map(str::to_lowercase);
+    std::iter::once(local.to_lowercase()).filter(|local| !local.is_empty()).chain(parts).collect()
+}
+
+impl Policy<'_> {
+    /// Every rule that the password breaks; none when it is good. `about` are the words that say for whom it is.
+    pub(crate) fn broken(self, password: &Password, about: &[String]) -> Vec<Rule> {
         if !password.fits() {
             return vec![Rule::TooLong];
         }
@@ -104,10 +116,11 @@ impl Policy {
         if password.0.chars().count() < self.min_length {
             broken.push(Rule::TooShort { min: self.min_length });
         }
-        if COMMON.contains(folded.as_str()) || is_run(&folded) {
+        if is_common(&folded) || is_run(&folded) {
             broken.push(Rule::Common);
         }
-        if CONTEXT.into_iter().chain(local_part).any(|word| self.leans_on(&folded, word)) {
+        let words = self.context_words.iter().chain(about).map(String::as_str);
+        if CONTEXT.into_iter().chain(words).any(|word| self.leans_on(&folded, word)) {
             broken.push(Rule::ContainsAddress);
         }
         broken
@@ -125,6 +138,36 @@ impl Policy {
     }
 }
 
+/// Whether it is one that is tried first: as it is, with its look-alike signs read as letters, or with a few digits and
+/// signs around it, which is how everybody makes a word longer.
+fn is_common(folded: &str) -> bool {
+    let listed = |text: &str| COMMON.contains(text);
+    let plain = Zeroizing::new(letters(folded, 'i'));
+    let other = Zeroizing::new(letters(folded, 'l'));
+    let core = folded.trim_matches(|c: char| !c.is_alphabetic());
+    let added = folded.chars().count().saturating_sub(core.chars().count());
+    listed(folded)
+        || listed(&plain)
+        || listed(&other)
+        || ((1..=5).contains(&added) && (listed(core) || listed(&letters(core, 'i'))))
+}
+
+/// Signs read as the letters that they look like; a one is either of two.
+fn letters(text: &str, one: char) -> String {
+    let letter = |c| match c {
+        '0' => 'o',
+        '1' | '!' | '|' => one,
+        '3' => 'e',
+        '4' | '@' => 'a',
+        '5' | '$' => 's',
+        '7' | '+' => 't',
+        '8' => 'b',
+        '9' => 'g',
+        other => other,
+    };
+    text.chars().map(letter).collect()
+}
+
 /// One character over and over, or neighbours in a row, up or down (`aaaaaaaa`, `23456789`, `hgfedcba`).
 fn is_run(text: &str) -> bool {
     let codes: Vec<i64> = text.chars().map(|c| i64::from(u32::from(c))).collect();
@@ -140,8 +183,10 @@ mod tests {
     use super::*;
 
     fn broken(text: &str) -> Vec<&'static str> {
-        let policy = Policy { min_length: 8 };
-        let rules = policy.broken(&Password::typed(text.to_owned()), Some("mia.hale"));
+        let words = ["Hedgehog".to_owned()];
+        let policy = Policy { min_length: 8, context_words: &words };
+        let about = about(Some("mia.hale@corp.widgetry.test"), Some("Mia Oppenheimer"));
+        let rules = policy.broken(&Password::typed(text.to_owned()), &about);
         rules.into_iter().map(|rule| <(&'static str, Cow<'static, str>)>::from(rule).0).collect()
     }
 
@@ -175,8 +220,34 @@ mod tests {
         {
             assert_eq!(broken(text), ["common_password"], "{text}");
         }
-        assert!(COMMON.len() >= 300, "{}", COMMON.len());
-        assert!(COMMON.iter().all(|word| *word == word.to_lowercase() && word.chars().count() >= 6));
+        assert!(COMMON.len() >= 5_000, "{}", COMMON.len());
+        assert!(COMMON.iter().all(|word| *word == word.to_lowercase() && word.chars().count() >= 4));
+    }
+
+    #[test]
+    fn dressing_a_common_one_up_does_not_help() {
+        for text in [
+            "p@ssw0rd",
+            "Passw0rd!",
+            "Sunshine2026!",
+            "!!football",
+            "1l0vey0u",
+            "Qwertyuiop123",
+            "dragon2024!",
+            "Summer2026!",
+        ] {
+            assert_eq!(broken(text), ["common_password"], "{text}");
+        }
+        for text in ["sunshine over the bay", "footballwidow", "dragonfly-lamp", "p@ssw0rd of the day"] {
+            assert_eq!(broken(text), Vec::<&str>::new(), "{text}");
+        }
+    }
+
+    #[test]
+    fn words_of_the_service_its_owner_and_its_address_are_refused() {
+        for text in ["hedgehog1", "HEDGEHOG!!", "oppenheimer7", "Widgetry2026", "corp2026!!"] {
+            assert_eq!(broken(text), ["contains_address"], "{text}");
+        }
     }
 
     #[test]

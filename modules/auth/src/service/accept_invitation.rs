@@ -4,7 +4,7 @@
 //! account must still be without a password of its owner's: unproven, or vouched for and never used.
 
 use contracts::auth::{AccountState, AccountStateChanged, AccountVerified};
-use contracts::{Caller, Error as Shared, Fields, Time, UserId};
+use contracts::{Caller, EmailAddress, Error as Shared, Fields, Time, UserId};
 use platform::audit::{self, Entry};
 use platform::db::DbConn;
 use platform::outbox;
@@ -13,7 +13,7 @@ use serde_json::json;
 use super::Service;
 use super::register::{broken, entry};
 use crate::error::Error;
-use crate::model::{Account, Invitation, OneTimeRequest, Password, PasswordHash, RequestKind, Rule, Secret};
+use crate::model::{Account, Invitation, OneTimeRequest, Password, PasswordHash, RequestKind, Secret};
 use crate::store::{accounts, requests};
 
 /// What somebody typed in.
@@ -50,10 +50,9 @@ impl Service {
         if secret.is_none() {
             fields.broken("/token", "unknown_token", "This is not a valid token.");
         }
-        let local_part = invited.as_ref().and_then(|account| account.email.0.split('@').next());
-        for rule in self.policy().broken(&ask.password, local_part) {
-            fields.take("/password", Err::<(), Rule>(rule));
-        }
+        let email = invited.map(|account| EmailAddress::parse(&account.email.0)).transpose();
+        let email = email.map_err(Shared::internal)?;
+        self.check_password(&mut fields, "/password", &ask.password, email.as_ref(), None);
         let Some(secret) = secret.filter(|_| fields.is_empty()) else { return Err(broken(fields)) };
         let password = self.passwords.hash(&ask.password).await?;
         self.db

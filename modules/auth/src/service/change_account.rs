@@ -105,6 +105,8 @@ impl Service {
             })?;
         let Some(account) = written else { return Ok(None) };
         requests::close_all(tx, account.id, now).await?;
+        // All logins end here, so none is left to be disowned.
+        requests::close_reports(tx, account.id, now).await?;
         let reason = match account.state {
             AccountState::Disabled => RevokedReason::AccountDisabled,
             AccountState::Deleted => RevokedReason::AccountDeleted,

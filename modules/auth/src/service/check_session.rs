@@ -8,7 +8,7 @@ use contracts::auth::{CheckSession, SessionStanding};
 
 use super::Service;
 use crate::error::Error;
-use crate::store::sessions;
+use crate::store::sessions::{self, Standing};
 
 impl Service {
     pub(super) async fn session_standing(&self, ask: CheckSession) -> Result<SessionStanding, Error> {
@@ -18,7 +18,18 @@ impl Service {
                 Ok::<_, Error>(sessions::standing(&mut *self.db.read().await?, ask.session).await?)
             })
             .await?;
-        let live = standing.is_some_and(|it| it.account == ask.user && it.expires_at > self.now());
+        let now = self.now();
+        let in_time = |it: &Standing| it.expires_at > now;
+        let in_use = |it: &Standing| it.last_used_at.plus(self.settings.tokens.idle()) > now;
+        let standing = match standing {
+            // What is remembered may not have heard of the last refresh.
+            Some(old) if in_time(&old) && !in_use(&old) => {
+                self.standings.invalidate(&ask.session);
+                sessions::standing(&mut *self.db.read().await?, ask.session).await?
+            }
+            current => current,
+        };
+        let live = standing.is_some_and(|it| it.account == ask.user && in_time(&it) && in_use(&it));
         Ok(SessionStanding { live })
     }
 

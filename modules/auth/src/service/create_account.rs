@@ -6,7 +6,7 @@
 use contracts::auth::{
     Account as Shared, AccountRegistered, AccountState, AccountStateChanged, AccountVerified, CreateAccount,
 };
-use contracts::{Caller, Fields, Time};
+use contracts::{Caller, EmailAddress, Fields, Time};
 use platform::audit::{self, Entry};
 use platform::db::DbConn;
 use platform::outbox;
@@ -16,7 +16,7 @@ use super::Service;
 use super::find_account::shared;
 use super::register::{broken, entry};
 use crate::error::Error;
-use crate::model::{Account, DisplayName, Locale, Password, PasswordHash, RequestKind, Rule, StoredEmail};
+use crate::model::{Account, DisplayName, Locale, Password, PasswordHash, RequestKind, StoredEmail};
 use crate::store::accounts;
 
 /// What is to be made, as far as it keeps the rules.
@@ -59,7 +59,8 @@ impl Service {
     fn check_creation(&self, ask: &CreateAccount) -> Result<(Option<DisplayName>, Option<Locale>), Error> {
         let mut fields = Fields::default();
         if let Some(password) = &ask.password {
-            self.check_password(&mut fields, password.expose(), ask.email.local_part());
+            let name = ask.display_name.as_deref();
+            self.check_given_password(&mut fields, password.expose(), &ask.email, name);
         }
         if ask.state == AccountState::Deleted {
             fields.broken("/state", "not_allowed", "An account is not made deleted.");
@@ -76,10 +77,16 @@ impl Service {
     }
 
     /// Notes every rule that a new password breaks.
-    pub(super) fn check_password(&self, fields: &mut Fields, password: &str, local_part: &str) {
-        for rule in self.policy().broken(&Password::typed(password.to_owned()), Some(local_part)) {
-            fields.take("/password", Err::<(), Rule>(rule));
-        }
+    pub(super) fn check_given_password(
+        &self,
+        fields: &mut Fields,
+        password: &str,
+        email: &EmailAddress,
+        display_name: Option<&str>,
+    ) {
+        let name = display_name.and_then(|name| DisplayName::parse(name).ok());
+        let password = Password::typed(password.to_owned());
+        self.check_password(fields, "/password", &password, Some(email), name.as_ref());
     }
 
     async fn write_account(

@@ -110,7 +110,8 @@ impl Service {
             }
             (Some(hash), None) => fields.take("/password_hash", passwords::imported(hash.expose())),
             (None, Some(password)) => {
-                self.check_password(&mut fields, password.expose(), given.email.local_part());
+                let name = given.display_name.as_deref();
+                self.check_given_password(&mut fields, password.expose(), &given.email, name);
                 None
             }
             (None, None) => None,

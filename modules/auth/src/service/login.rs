@@ -2,7 +2,7 @@
 //!
 //! The story: be admitted by the throttle, look the account up, compare (with a hash of nobody's when there is none),
 //! then either mint or count the failure. Who is over the limit is refused before anything is hashed, also with the
-//! right password.
+//! right password. A hash that was made elsewhere, or with other parameters than today's, is replaced on the way.
 
 use contracts::auth::AccountState;
 use contracts::{Caller, EmailAddress, Fields, UserId};
@@ -39,19 +39,21 @@ impl Service {
 
     async fn try_login(&self, caller: &Caller, ask: Login) -> Result<Tokens, Error> {
         if !ask.password.fits() {
-            return Err(too_long());
+            return Err(too_long("/password"));
         }
         // What is no address has no account: it is counted and fails like one that is unknown.
         let email = EmailAddress::parse(&ask.email).map_err(|_| ask.email.to_lowercase());
         let name = email.as_ref().map_or_else(String::as_str, EmailAddress::as_str);
         let this = self.admit(caller, name).await?;
         let (account, hash) = self.look_up(email.as_ref().ok()).await?;
-        let fits = self.passwords.verify(&ask.password, hash).await?;
-        match account {
-            Some(account) if fits && account.state == AccountState::Active => {
-                self.succeed(caller, &this, &account).await
+        let fits = self.passwords.verify(&ask.password, hash.clone()).await?;
+        let whose = account.as_ref().map(|it| it.id);
+        match account.zip(hash) {
+            Some((account, hash)) if fits && account.state == AccountState::Active => {
+                let raised = self.passwords.raise(&ask.password, &hash).await;
+                self.succeed(caller, &this, &account, raised.map(|raised| (hash, raised))).await
             }
-            account => self.fail(caller, &this, account.map(|it| it.id)).await,
+            _ => self.fail(caller, &this, whose).await,
         }
     }
 
@@ -64,16 +66,29 @@ impl Service {
         Ok(found.map_or((None, None), |(account, hash)| (Some(account), hash)))
     }
 
-    async fn succeed(&self, caller: &Caller, this: &Try, account: &Account) -> Result<Tokens, Error> {
+    /// `raised` is the hash that was compared, and the one to keep from now on.
+    async fn succeed(
+        &self,
+        caller: &Caller,
+        this: &Try,
+        account: &Account,
+        raised: Option<(PasswordHash, PasswordHash)>,
+    ) -> Result<Tokens, Error> {
         let now = self.now();
-        self.db
+        let tokens = self
+            .db
             .transaction(async |tx| {
                 let tokens = self.mint(tx, caller, now, Grant::Login(account)).await?;
+                if let Some((old, new)) = &raised {
+                    accounts::replace_hash(tx, account.id, old, new).await?;
+                }
                 audit::record(tx, now, caller, entry("auth.login.succeeded", account.id)).await?;
                 this.forgive(tx).await?;
-                Ok(tokens)
+                Ok::<_, Error>(tokens)
             })
-            .await
+            .await?;
+        self.forget_standings(&tokens.displaced);
+        Ok(tokens)
     }
 
     async fn fail(&self, caller: &Caller, this: &Try, account: Option<UserId>) -> Result<Tokens, Error> {
@@ -99,8 +114,8 @@ impl Service {
 }
 
 /// A password that can't be anybody's, because none so long was ever accepted.
-fn too_long() -> Error {
+pub(super) fn too_long(pointer: &str) -> Error {
     let mut fields = Fields::default();
-    fields.take("/password", Err::<(), _>(Rule::TooLong));
+    fields.take(pointer, Err::<(), _>(Rule::TooLong));
     broken(fields)
 }

@@ -37,6 +37,8 @@ pub(crate) struct Tokens {
     pub(crate) expires_in: u64,
     pub(crate) refresh_token: Secret<Refresh>,
     pub(crate) session: SessionId,
+    /// Sessions that had to end for this one: their standings are to be forgotten after the commit.
+    pub(crate) displaced: Vec<SessionId>,
 }
 
 impl Service {
@@ -49,8 +51,13 @@ impl Service {
         now: Time,
         grant: Grant<'_>,
     ) -> Result<Tokens, Error> {
+        let mut displaced = Vec::new();
         let (session, refresh_token) = match grant {
-            Grant::Login(account) => self.open_session(tx, caller, now, account).await?,
+            Grant::Login(account) => {
+                let opened = self.open_session(tx, caller, now, account).await?;
+                displaced = self.displace_sessions(tx, caller, account.id, now).await?;
+                opened
+            }
             Grant::Refresh { used, presented } => {
                 let session = live_session(tx, used.session, now).await?;
                 let successor = presented.successor(&session.family_key);
@@ -70,6 +77,7 @@ impl Service {
             expires_in: self.settings.tokens.access_seconds,
             refresh_token,
             session: session.id,
+            displaced,
         })
     }
 
@@ -80,6 +88,7 @@ impl Service {
         now: Time,
         account: &Account,
     ) -> Result<(Session, Secret<Refresh>), Error> {
+        let first_ever = accounts::is_untouched(tx, account.id).await?;
         if !accounts::note_login(tx, account.id, account.credential_version, now).await? {
             return Err(Error::InvalidCredentials);
         }
@@ -98,6 +107,7 @@ impl Service {
         let refresh_token = Secret::fresh()?;
         self.keep(tx, &refresh_token, &session, 0, now).await?;
         outbox::publish(tx, now, caller, &SessionCreated { user: account.id, session: session.id }).await?;
+        self.note_device(tx, caller, now, &session, first_ever).await?;
         Ok((session, refresh_token))
     }
 

@@ -6,26 +6,35 @@ use platform::db::DbConn;
 
 use super::Service;
 use crate::error::Error;
-use crate::model::{Invitation, OneTimeRequest, RequestKind, Secret, SecretKind, Verification};
-use crate::store::requests;
+use crate::model::{
+    Invitation, OneTimeRequest, PasswordReset, RequestKind, Secret, SecretKind, SessionReport, Verification,
+};
+use crate::store::{accounts, requests};
 
 impl Service {
     pub(super) async fn link(&self, id: OneTimeRequestId) -> Result<MintedLink, Error> {
         let now = self.now();
         self.db
             .transaction(async |tx| {
-                let request = requests::find(tx, id).await?;
-                let mailed = |it: &OneTimeRequest| {
-                    matches!(it.kind, RequestKind::Verification | RequestKind::Invitation)
-                };
-                let request = request.filter(mailed).ok_or(Error::UnknownRequest)?;
-                if !request.is_open(now) {
+                let request = requests::find(tx, id).await?.ok_or(Error::UnknownRequest)?;
+                if !request.is_open(now) || !still_stands(tx, &request).await? {
                     return Err(Error::SpentToken);
                 }
-                let url = if request.kind == RequestKind::Invitation {
-                    self.url("invitation", &add_secret::<Invitation>(tx, id, now).await?)
-                } else {
-                    self.url("verify", &add_secret::<Verification>(tx, id, now).await?)
+                let url = match request.kind {
+                    RequestKind::Verification => {
+                        self.url::<Verification>("verify", &add_secret(tx, id, now).await?)
+                    }
+                    RequestKind::PasswordReset => {
+                        self.url::<PasswordReset>("password-reset", &add_secret(tx, id, now).await?)
+                    }
+                    RequestKind::Invitation => {
+                        self.url::<Invitation>("invitation", &add_secret(tx, id, now).await?)
+                    }
+                    RequestKind::SessionReport => {
+                        self.url::<SessionReport>("session-report", &add_secret(tx, id, now).await?)
+                    }
+                    // Printed at the start and never sent.
+                    RequestKind::Setup => return Err(Error::UnknownRequest),
                 };
                 Ok(MintedLink { url, expires_at: request.expires_at })
             })
@@ -36,6 +45,13 @@ impl Service {
     pub(super) fn url<K: SecretKind>(&self, page: &str, secret: &Secret<K>) -> String {
         format!("{}/{page}#token={}", self.issuer, secret.reveal())
     }
+}
+
+/// A reset is for the password that was forgotten: when that has changed since, its message is not worth sending.
+async fn still_stands(tx: &mut DbConn, request: &OneTimeRequest) -> Result<bool, Error> {
+    let (RequestKind::PasswordReset, Some(user)) = (request.kind, request.account) else { return Ok(true) };
+    let account = accounts::find(tx, user).await?;
+    Ok(account.map(|it| it.credential_version) == request.credential_version)
 }
 
 /// One more secret that opens the request.

@@ -7,6 +7,7 @@
 
 mod argon;
 mod queue;
+mod tune;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,10 +17,11 @@ use contracts::Error as Shared;
 use tokio::sync::oneshot;
 
 use crate::error::Error;
-use crate::model::{Password, PasswordHash};
+use crate::model::{ForeignHash, Password, PasswordHash};
 use crate::settings::HashSettings;
-use argon::{Argon, Parameters};
+use argon::{Argon, Parameters, UNKNOWN};
 use queue::{Job, Queue};
+pub use tune::{TunedHash, tune_hash};
 
 /// The pool. Dropping it ends its threads when they are done with what they are doing.
 pub(crate) struct HashPool {
@@ -62,10 +64,21 @@ impl HashPool {
         password: &Password,
         hash: Option<PasswordHash>,
     ) -> Result<bool, Error> {
+        // One that nobody can check is as good as none; the account can be reset.
+        let hash = hash.filter(|it| self.parameters.outdated(it) != Some(UNKNOWN));
         let is_real = hash.is_some();
         let (hash, password) = (hash.unwrap_or_else(|| self.dummy.clone()), password.clone());
         let fits = self.run(move |argon| argon.verify(&hash, &password)).await?;
         Ok(fits && is_real)
+    }
+
+    /// A hash of this password as it would be made today, when the stored one (which fits it) was made otherwise. None
+    /// when nothing is to be done, or when others need the threads more: there will be another login.
+    pub(crate) async fn raise(&self, password: &Password, stored: &PasswordHash) -> Option<PasswordHash> {
+        let from = self.parameters.outdated(stored)?;
+        let raised = self.hash(password).await.ok()?;
+        metrics::counter!("doorward_password_rehashes_total", "from" => from).increment(1);
+        Some(raised)
     }
 
     async fn run<T: Send + 'static>(
@@ -113,9 +126,8 @@ impl Drop for HashPool {
 /// # Errors
 /// The rule that it breaks.
 pub(super) fn imported(hash: &str) -> Result<PasswordHash, (&'static str, Cow<'static, str>)> {
-    let hash = PasswordHash(hash.to_owned());
-    if argon::is_readable(&hash) {
-        return Ok(hash);
+    if ForeignHash::parse(hash).is_some() {
+        return Ok(PasswordHash(hash.to_owned()));
     }
     Err(("unknown_format", "This is no password hash of a kind that is known here.".into()))
 }

@@ -52,6 +52,7 @@ impl Service {
             account: Some(user),
             session: None,
             password_hash: None,
+            credential_version: None,
             created_at: now,
             expires_at: now.plus(good_for),
             used_at: None,

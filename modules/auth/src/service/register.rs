@@ -15,6 +15,7 @@ use super::{Service, hourly};
 use crate::error::Error;
 use crate::model::{
     Account, DisplayName, Locale, Network, OneTimeRequest, Password, PasswordHash, RequestKind, StoredEmail,
+    about,
 };
 use crate::store::{accounts, requests};
 
@@ -50,8 +51,10 @@ impl Service {
 
     fn checked(&self, ask: &Register) -> Result<(EmailAddress, Option<DisplayName>, Option<Locale>), Error> {
         let mut fields = Fields::default();
-        let email = self.check_credentials(&mut fields, &ask.email, &ask.password);
         let name = ask.display_name.as_deref().map(DisplayName::parse);
+        let email = fields.take("/email", EmailAddress::parse(&ask.email));
+        let known = name.as_ref().and_then(|name| name.as_ref().ok());
+        self.check_password(&mut fields, "/password", &ask.password, email.as_ref(), known);
         let name = name.and_then(|parsed| fields.take("/display_name", parsed));
         let locale = ask.locale.as_deref().map(Locale::parse);
         let locale = locale.and_then(|parsed| fields.take("/locale", parsed));
@@ -69,11 +72,23 @@ impl Service {
         password: &Password,
     ) -> Option<EmailAddress> {
         let email = fields.take("/email", EmailAddress::parse(email));
-        let local_part = email.as_ref().map(EmailAddress::local_part);
-        for rule in self.policy().broken(password, local_part) {
-            fields.take("/password", Err::<(), _>(rule));
-        }
+        self.check_password(fields, "/password", password, email.as_ref(), None);
         email
+    }
+
+    /// A new password, with every rule that it breaks: for whom it is matters, as far as that is known.
+    pub(super) fn check_password(
+        &self,
+        fields: &mut Fields,
+        pointer: &str,
+        password: &Password,
+        email: Option<&EmailAddress>,
+        name: Option<&DisplayName>,
+    ) {
+        let about = about(email.map(EmailAddress::as_str), name.map(|name| name.0.as_str()));
+        for rule in self.policy().broken(password, &about) {
+            fields.take(pointer, Err::<(), _>(rule));
+        }
     }
 
     async fn refuse_busy_network(&self, caller: &Caller) -> Result<(), Error> {
@@ -148,6 +163,7 @@ impl Service {
             account: Some(account),
             session: None,
             password_hash: Some(password),
+            credential_version: None,
             created_at: now,
             expires_at: now.plus(self.settings.links.verification()),
             used_at: None,

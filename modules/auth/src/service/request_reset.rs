@@ -68,13 +68,7 @@ impl Service {
         Ok(())
     }
 
-    async fn take_reset(
-        &self,
-        tx: &mut DbConn,
-        caller: &Caller,
-        name: &str,
-        now: Time,
-    ) -> Result<(), Error> {
+    async fn take_reset(&self, tx: &mut DbConn, caller: &Caller, name: &str, now: Time) -> Result<(), Error> {
         let network = Network::of(caller.client_address).to_string();
         let settings = &self.settings.limits;
         for (bucket, capacity) in [

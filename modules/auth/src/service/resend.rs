@@ -8,6 +8,7 @@ use platform::db::DbConn;
 use platform::{audit, limits, outbox};
 
 use super::register::entry;
+use super::steady::steady;
 use super::{Service, hourly};
 use crate::error::Error;
 use crate::model::RequestKind;
@@ -22,18 +23,17 @@ impl Service {
         let name = email.as_ref().map_or_else(String::as_str, EmailAddress::as_str);
         let bucket = self.bucket("auth.resends", &[name]);
         let limit = hourly(self.settings.limits.resends_per_address);
-        self.db
-            .transaction(async |tx| {
-                let verdict = limits::take(tx, self.now(), &bucket, limit).await?;
-                if !verdict.allowed {
-                    return Err(Error::TooManyRequests(verdict.retry_after_secs));
-                }
-                match &email {
-                    Ok(email) => self.send_again(tx, caller, email).await,
-                    Err(_) => Ok(()),
-                }
-            })
-            .await
+        let work = self.db.transaction(async |tx| {
+            let verdict = limits::take(tx, self.now(), &bucket, limit).await?;
+            if !verdict.allowed {
+                return Err(Error::TooManyRequests(verdict.retry_after_secs));
+            }
+            match &email {
+                Ok(email) => self.send_again(tx, caller, email).await,
+                Err(_) => Ok(()),
+            }
+        });
+        steady(work).await
     }
 
     async fn send_again(&self, tx: &mut DbConn, caller: &Caller, email: &EmailAddress) -> Result<(), Error> {

@@ -17,7 +17,9 @@ use super::Service;
 use super::register::{broken, entry};
 use super::revoke_sessions::tell;
 use crate::error::Error;
-use crate::model::{Account, OneTimeRequest, Password, PasswordHash, PasswordReset, RequestKind, RevokedReason, Secret};
+use crate::model::{
+    Account, OneTimeRequest, Password, PasswordHash, PasswordReset, RequestKind, RevokedReason, Secret,
+};
 use crate::store::{accounts, devices, requests, sessions};
 
 /// What somebody chose behind a link.
@@ -35,7 +37,7 @@ impl Service {
         let request = find_reset(&mut *self.db.read().await?, &secret, self.now()).await?;
         self.check_reset(&request, &ask.new_password).await?;
         let password = self.passwords.hash(&ask.new_password).await?;
-        let ended = self
+        let (account, ended) = self
             .db
             .transaction(async |tx| {
                 let now = self.now();
@@ -44,6 +46,13 @@ impl Service {
             })
             .await?;
         self.forget_standings(&ended);
+        if account.state == AccountState::Unverified {
+            self.forget_account(account.id);
+            // Of those who registered by themselves, permissions never thought otherwise.
+            if !account.self_registered {
+                self.tell_usable(caller, account.id).await;
+            }
+        }
         metrics::counter!("doorward_password_changes_total", "how" => "reset").increment(1);
         Ok(())
     }
@@ -59,7 +68,7 @@ impl Service {
         if fields.is_empty() { Ok(()) } else { Err(broken(fields)) }
     }
 
-    /// The sessions that ended.
+    /// The account as it was, and the sessions that ended.
     async fn write_reset(
         &self,
         tx: &mut DbConn,
@@ -67,7 +76,7 @@ impl Service {
         request: &OneTimeRequest,
         password: &PasswordHash,
         now: Time,
-    ) -> Result<Vec<SessionId>, Error> {
+    ) -> Result<(Account, Vec<SessionId>), Error> {
         let user = request.account.ok_or(Error::SpentToken)?;
         let account = accounts::lock(tx, user).await?;
         let account = account.filter(|it| opens(request, it)).ok_or(Error::SpentToken)?;
@@ -77,7 +86,8 @@ impl Service {
         if account.state == AccountState::Unverified {
             accounts::activate(tx, user, now).await?.ok_or(Error::SpentToken)?;
             outbox::publish(tx, now, caller, &AccountVerified { user }).await?;
-            outbox::publish(tx, now, caller, &AccountStateChanged { user, state: AccountState::Active }).await?;
+            outbox::publish(tx, now, caller, &AccountStateChanged { user, state: AccountState::Active })
+                .await?;
         } else if !accounts::renew(tx, user, account.credential_version, now).await? {
             return Err(Error::SpentToken);
         }
@@ -100,7 +110,7 @@ impl Service {
         };
         audit::record(tx, now, caller, entry).await?;
         self.forgive_network(tx, caller, &account.email.0).await?;
-        Ok(ended)
+        Ok((account, ended))
     }
 }
 

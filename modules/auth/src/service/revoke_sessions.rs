@@ -58,6 +58,29 @@ impl Service {
         Ok(())
     }
 
+    /// Ends the sessions of an account that are too many, those first that were not used for longest.
+    pub(super) async fn displace_sessions(
+        &self,
+        tx: &mut DbConn,
+        caller: &Caller,
+        user: UserId,
+        now: Time,
+    ) -> Result<Vec<SessionId>, Error> {
+        let at_most = self.settings.sessions.max_per_account;
+        if at_most == 0 {
+            return Ok(Vec::new());
+        }
+        let used_after = now.minus(self.settings.tokens.idle());
+        let too_many = sessions::beyond(tx, user, now, used_after, at_most.into()).await?;
+        for session in &too_many {
+            let reason = RevokedReason::SessionLimit;
+            if sessions::revoke(tx, user, *session, reason, now).await? {
+                tell(tx, caller, user, *session, reason, now).await?;
+            }
+        }
+        Ok(too_many)
+    }
+
     async fn end(
         &self,
         caller: &Caller,
@@ -81,6 +104,7 @@ impl Service {
     }
 }
 
+/// Tells that a session ended.
 pub(super) async fn tell(
     tx: &mut DbConn,
     caller: &Caller,

@@ -69,6 +69,7 @@ impl Service {
                     account: None,
                     session: None,
                     password_hash: None,
+                    credential_version: None,
                     created_at: now,
                     expires_at: now.plus(self.settings.links.setup()),
                     used_at: None,

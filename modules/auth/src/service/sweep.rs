@@ -1,4 +1,5 @@
-//! Forgetting what nobody needs any more: requests, refresh tokens and sessions that were over a while ago.
+//! Forgetting what nobody needs any more: requests, refresh tokens and sessions that were over or ended a while ago,
+//! and devices that nobody has logged in from for long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Service;
 use crate::error::Error;
-use crate::store::{refresh_tokens, requests, sessions};
+use crate::store::{devices, refresh_tokens, requests, sessions};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(600);
@@ -35,7 +36,14 @@ impl Service {
     /// Sweeps once, in batches. Tokens before their sessions: a session would take all of its own along at once.
     async fn sweep(&self, stop: &CancellationToken) -> Result<(), Error> {
         let before = self.now().minus(KEPT);
-        for kind in [Kind::RefreshTokens, Kind::Sessions, Kind::Requests] {
+        let unseen = self.now().minus(self.settings.devices.remembered());
+        for (kind, before) in [
+            (Kind::RefreshTokens, before),
+            (Kind::EndedTokens, before),
+            (Kind::Sessions, before),
+            (Kind::Requests, before),
+            (Kind::Devices, unseen),
+        ] {
             while self.sweep_batch(kind, before).await? && !stop.is_cancelled() {}
         }
         Ok(())
@@ -50,6 +58,14 @@ impl Service {
                     Kind::RefreshTokens => {
                         let over = refresh_tokens::over(tx, before, BATCH).await?;
                         refresh_tokens::delete(tx, over).await?
+                    }
+                    Kind::EndedTokens => {
+                        let ended = refresh_tokens::of_ended(tx, before, BATCH).await?;
+                        refresh_tokens::delete(tx, ended).await?
+                    }
+                    Kind::Devices => {
+                        let over = devices::over(tx, before, BATCH).await?;
+                        devices::delete(tx, over, before).await?
                     }
                     Kind::Sessions => {
                         let over = sessions::over(tx, before, BATCH).await?;
@@ -70,6 +86,9 @@ impl Service {
 #[derive(Clone, Copy)]
 enum Kind {
     RefreshTokens,
+    /// Of sessions that were ended before their time.
+    EndedTokens,
     Sessions,
     Requests,
+    Devices,
 }

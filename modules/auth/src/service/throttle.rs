@@ -3,7 +3,8 @@
 //!
 //! A success forgives the failures from its own network only. Those from elsewhere are somebody else's, and a login
 //! of the owner must not give a guesser new tries. And who is logged in from a network is not locked out there by
-//! guesses from elsewhere: then only that network's own count matters.
+//! guesses from elsewhere: then only that network's own count matters. The same holds for a device that the owner has
+//! logged in from before. So whoever keeps guessing from the whole world locks out the world, and not the owner.
 
 use std::time::Duration;
 
@@ -19,7 +20,10 @@ use crate::error::Error;
 use crate::model::Network;
 use crate::store::sessions;
 
-/// A login that is being tried.
+/// What failures from one network are counted under.
+const NETWORK: &str = "auth.login.network";
+
+/// A password that is being tried, with a login or to change it.
 pub(super) struct Try {
     network: Counter,
     address: Counter,
@@ -46,14 +50,14 @@ impl Service {
         let settings = &self.settings.limits;
         let quarterly =
             Limit { capacity: settings.login_failures_per_network, window: Duration::from_secs(900) };
-        let per_network = self.bucket("auth.login.network", &[address, &network]);
+        let per_network = self.bucket(NETWORK, &[address, &network]);
         let per_address = self.bucket("auth.login.address", &[address]);
         let mut this = Try {
             network: self.counter(per_network, quarterly).await,
             address: self.counter(per_address, hourly(settings.login_failures_per_address)).await,
             _presence: presence,
         };
-        while !self.has_room(&mut this, address, from).await? {
+        while !self.has_room(&mut this, caller, address).await? {
             this.network.place.retract();
             this.address.place.retract();
             this.network.place.wait().await;
@@ -67,14 +71,38 @@ impl Service {
     }
 
     /// False when it depends on how the tries before this one end.
-    async fn has_room(&self, this: &mut Try, address: &str, from: Network) -> Result<bool, Error> {
+    async fn has_room(&self, this: &mut Try, caller: &Caller, address: &str) -> Result<bool, Error> {
         let before = (this.network.place.declare(), this.address.place.declare());
         let (c, now) = (&mut self.db.read().await?, self.now());
         let here = this.network.has_room(c, now, before.0).await?;
         match this.address.has_room(c, now, before.1).await {
-            Err(Error::TooManyFailures(_)) if is_logged_in(c, address, from, now).await? => Ok(here),
+            Err(Error::TooManyFailures(_)) if self.is_at_home(c, caller, address, now).await? => Ok(here),
             anywhere => Ok(here && anywhere?),
         }
+    }
+
+    /// Whether the caller is where the owner of the address is logged in, or has logged in from.
+    async fn is_at_home(
+        &self,
+        c: &mut DbConn,
+        caller: &Caller,
+        address: &str,
+        now: Time,
+    ) -> Result<bool, Error> {
+        let here = is_logged_in(c, address, Network::of(caller.client_address), now).await?;
+        Ok(self.knows_device(c, caller, address).await? || here)
+    }
+
+    /// The failures that are counted from the caller's network for this address are forgiven, because its owner has
+    /// shown up here.
+    pub(super) async fn forgive_network(
+        &self,
+        tx: &mut DbConn,
+        caller: &Caller,
+        address: &str,
+    ) -> Result<(), Error> {
+        let network = Network::of(caller.client_address).to_string();
+        Ok(limits::reset(tx, &self.bucket(NETWORK, &[address, &network])).await?)
     }
 }
 

@@ -155,6 +155,36 @@ pub(crate) async fn find_with_password(
     Ok(found.map(|(row, hash)| (row.into(), hash.map(PasswordHash))))
 }
 
+/// One account and its password, when it has one.
+pub(crate) async fn get_with_password(
+    c: &mut DbConn,
+    id: UserId,
+) -> Result<Option<(Account, Option<PasswordHash>)>> {
+    let query = accounts::table
+        .left_join(credentials::table)
+        .filter(accounts::id.eq(id))
+        .select((AccountRow::as_select(), credentials::password_hash.nullable()));
+    let found: Option<(AccountRow, Option<String>)> = query.first(c).await.optional()?;
+    Ok(found.map(|(row, hash)| (row.into(), hash.map(PasswordHash))))
+}
+
+/// One account, locked: nobody changes it until the end of the transaction.
+pub(crate) async fn lock(tx: &mut DbConn, id: UserId) -> Result<Option<Account>> {
+    let row = diesel::update(accounts::table.find(id))
+        .set(accounts::updated_at.eq(accounts::updated_at))
+        .returning(AccountRow::as_returning())
+        .get_result(tx)
+        .await
+        .optional()?;
+    Ok(row.map(Account::from))
+}
+
+/// Whether nobody has logged in to the account so far.
+pub(crate) async fn is_untouched(c: &mut DbConn, id: UserId) -> Result<bool> {
+    let query = accounts::table.find(id).filter(accounts::last_login_at.is_null()).select(accounts::id);
+    Ok(query.first::<UserId>(c).await.optional()?.is_some())
+}
+
 /// Makes an unverified account an active one whose password has just changed; none when it is not unverified. Locks
 /// the account.
 pub(crate) async fn activate(tx: &mut DbConn, id: UserId, now: Time) -> Result<Option<Account>> {
@@ -205,6 +235,41 @@ pub(crate) async fn note_login(
         .filter(accounts::credential_version.eq(credential_version));
     let noted = diesel::update(unchanged).set(accounts::last_login_at.eq(Some(now))).execute(tx).await?;
     Ok(noted == 1)
+}
+
+/// Notes that what proves the owner of an active account is about to change; false when it has changed since it was
+/// looked at, or the account is not active. Locks the account.
+pub(crate) async fn renew(tx: &mut DbConn, id: UserId, credential_version: i64, now: Time) -> Result<bool> {
+    let unchanged = accounts::table
+        .find(id)
+        .filter(accounts::state.eq(AccountState::Active))
+        .filter(accounts::credential_version.eq(credential_version));
+    let renewed = diesel::update(unchanged)
+        .set((
+            accounts::credential_version.eq(accounts::credential_version + 1),
+            accounts::updated_at.eq(now),
+        ))
+        .execute(tx)
+        .await?;
+    Ok(renewed == 1)
+}
+
+/// Takes the password from the account.
+pub(crate) async fn forget_password(tx: &mut DbConn, id: UserId) -> Result<()> {
+    diesel::delete(credentials::table.find(id)).execute(tx).await?;
+    Ok(())
+}
+
+/// Keeps another hash of the same password; false when the password has changed since.
+pub(crate) async fn replace_hash(
+    tx: &mut DbConn,
+    id: UserId,
+    old: &PasswordHash,
+    new: &PasswordHash,
+) -> Result<bool> {
+    let unchanged = credentials::table.find(id).filter(credentials::password_hash.eq(&old.0));
+    let replaced = diesel::update(unchanged).set(credentials::password_hash.eq(&new.0)).execute(tx).await?;
+    Ok(replaced == 1)
 }
 
 /// Gives the account this password, instead of the one it may have.

@@ -6,7 +6,7 @@ use diesel_async::RunQueryDsl;
 use platform::db::{Db, DbConn, Result};
 
 use crate::model::{RefreshToken, SecretHash};
-use crate::schema::auth_refresh_tokens as tokens;
+use crate::schema::{auth_refresh_tokens as tokens, auth_sessions as sessions};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = tokens, check_for_backend(Db))]
@@ -70,6 +70,12 @@ pub(crate) async fn claim(tx: &mut DbConn, hash: SecretHash, now: Time) -> Resul
 /// Some tokens that were over before that moment.
 pub(crate) async fn over(c: &mut DbConn, before: Time, limit: i64) -> Result<Vec<Vec<u8>>> {
     let query = tokens::table.filter(tokens::expires_at.lt(before)).order(tokens::expires_at.asc());
+    Ok(query.limit(limit).select(tokens::hash).load(c).await?)
+}
+
+/// Some tokens of sessions that were ended before that moment.
+pub(crate) async fn of_ended(c: &mut DbConn, before: Time, limit: i64) -> Result<Vec<Vec<u8>>> {
+    let query = tokens::table.inner_join(sessions::table).filter(sessions::revoked_at.lt(before));
     Ok(query.limit(limit).select(tokens::hash).load(c).await?)
 }
 

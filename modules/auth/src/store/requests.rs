@@ -16,6 +16,7 @@ struct RequestRow {
     account_id: Option<UserId>,
     session_id: Option<SessionId>,
     password_hash: Option<String>,
+    credential_version: Option<i64>,
     created_at: Time,
     expires_at: Time,
     used_at: Option<Time>,
@@ -29,6 +30,7 @@ impl From<RequestRow> for OneTimeRequest {
             account: row.account_id,
             session: row.session_id,
             password_hash: row.password_hash.map(PasswordHash),
+            credential_version: row.credential_version,
             created_at: row.created_at,
             expires_at: row.expires_at,
             used_at: row.used_at,
@@ -44,6 +46,7 @@ pub(crate) async fn insert(tx: &mut DbConn, request: OneTimeRequest) -> Result<(
         account_id: request.account,
         session_id: request.session,
         password_hash: request.password_hash.map(|hash| hash.0),
+        credential_version: request.credential_version,
         created_at: request.created_at,
         expires_at: request.expires_at,
         used_at: request.used_at,
@@ -111,15 +114,27 @@ pub(crate) async fn spend(tx: &mut DbConn, id: OneTimeRequestId, now: Time) -> R
     Ok(spent == 1)
 }
 
-/// Closes every request of an account that is still unspent, and forgets the passwords that came with them.
+/// Closes the requests of an account that are still unspent, and forgets the passwords that came with them. Reports
+/// of logins stay open: whoever changes a password in somebody's place must not be able to close them.
 pub(crate) async fn close_all(tx: &mut DbConn, account: UserId, now: Time) -> Result<usize> {
-    let unspent =
-        requests::table.filter(requests::account_id.eq(account)).filter(requests::used_at.is_null());
+    let unspent = requests::table
+        .filter(requests::account_id.eq(account))
+        .filter(requests::kind.ne(RequestKind::SessionReport))
+        .filter(requests::used_at.is_null());
     let closed = diesel::update(unspent)
         .set((requests::used_at.eq(Some(now)), requests::password_hash.eq(None::<String>)))
         .execute(tx)
         .await?;
     Ok(closed)
+}
+
+/// Closes the reports of an account's logins that are still unspent.
+pub(crate) async fn close_reports(tx: &mut DbConn, account: UserId, now: Time) -> Result<usize> {
+    let unspent = requests::table
+        .filter(requests::account_id.eq(account))
+        .filter(requests::kind.eq(RequestKind::SessionReport))
+        .filter(requests::used_at.is_null());
+    Ok(diesel::update(unspent).set(requests::used_at.eq(Some(now))).execute(tx).await?)
 }
 
 /// Some requests that were over before that moment.

@@ -43,6 +43,7 @@ impl From<SessionRow> for Session {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Standing {
     pub(crate) account: UserId,
+    pub(crate) last_used_at: Time,
     pub(crate) expires_at: Time,
 }
 
@@ -72,9 +73,9 @@ pub(crate) async fn standing(c: &mut DbConn, id: SessionId) -> Result<Option<Sta
         .filter(sessions::revoked_at.is_null())
         .filter(accounts::state.eq(AccountState::Active))
         .filter(accounts::credential_version.eq(sessions::credential_version))
-        .select((sessions::account_id, sessions::expires_at));
-    let found: Option<(UserId, Time)> = query.first(c).await.optional()?;
-    Ok(found.map(|(account, expires_at)| Standing { account, expires_at }))
+        .select((sessions::account_id, sessions::last_used_at, sessions::expires_at));
+    let found: Option<(UserId, Time, Time)> = query.first(c).await.optional()?;
+    Ok(found.map(|(account, last_used_at, expires_at)| Standing { account, last_used_at, expires_at }))
 }
 
 /// Notes that a live session was used; none when it is not live. Locks the session, so that revoking it comes before
@@ -218,9 +219,69 @@ pub(crate) async fn all(c: &mut DbConn, account: UserId) -> Result<Vec<Told>> {
     Ok(query.order((sessions::created_at.desc(), sessions::id.desc())).load(c).await?)
 }
 
+/// Whether a session was neither ended nor is over.
+pub(crate) async fn is_live(c: &mut DbConn, id: SessionId, now: Time) -> Result<bool> {
+    let live =
+        sessions::table.find(id).filter(sessions::revoked_at.is_null()).filter(sessions::expires_at.gt(now));
+    Ok(live.select(sessions::id).first::<SessionId>(c).await.optional()?.is_some())
+}
+
+/// Lets a live session of the account outlive a change of what proves its owner; false when it is not live.
+pub(crate) async fn rebind(
+    tx: &mut DbConn,
+    account: UserId,
+    id: SessionId,
+    credential_version: i64,
+    now: Time,
+) -> Result<bool> {
+    let live = sessions::table
+        .find(id)
+        .filter(sessions::account_id.eq(account))
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::expires_at.gt(now));
+    let bound =
+        diesel::update(live).set(sessions::credential_version.eq(credential_version)).execute(tx).await?;
+    Ok(bound == 1)
+}
+
+/// Lets every live session of the account that its credential version before the change still proved outlive it.
+pub(crate) async fn rebind_all(
+    tx: &mut DbConn,
+    account: UserId,
+    credential_version: i64,
+    now: Time,
+) -> Result<()> {
+    let live = sessions::table
+        .filter(sessions::account_id.eq(account))
+        .filter(sessions::credential_version.eq(credential_version - 1))
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::expires_at.gt(now));
+    diesel::update(live).set(sessions::credential_version.eq(credential_version)).execute(tx).await?;
+    Ok(())
+}
+
+/// The live sessions of an account beyond the so many that were used last.
+pub(crate) async fn beyond(
+    c: &mut DbConn,
+    account: UserId,
+    now: Time,
+    used_after: Time,
+    kept: i64,
+) -> Result<Vec<SessionId>> {
+    let query = sessions::table
+        .filter(sessions::account_id.eq(account))
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::expires_at.gt(now))
+        .filter(sessions::last_used_at.gt(used_after))
+        .order((sessions::last_used_at.desc(), sessions::created_at.desc(), sessions::id.desc()))
+        .select(sessions::id);
+    Ok(query.limit(i64::from(u16::MAX)).offset(kept).load(c).await?)
+}
+
 /// Some sessions that were over before that moment.
 pub(crate) async fn over(c: &mut DbConn, before: Time, limit: i64) -> Result<Vec<SessionId>> {
-    let query = sessions::table.filter(sessions::expires_at.lt(before)).order(sessions::expires_at.asc());
+    let over = sessions::expires_at.nullable().lt(before).or(sessions::revoked_at.lt(before));
+    let query = sessions::table.filter(over).order(sessions::expires_at.asc());
     Ok(query.limit(limit).select(sessions::id).load(c).await?)
 }
 

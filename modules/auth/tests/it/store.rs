@@ -66,7 +66,7 @@ pub(crate) async fn everything(database: &TestDatabase) -> String {
 }
 
 /// Lets the background work do one round.
-async fn sweep(world: &World) {
+pub(crate) async fn sweep(world: &World) {
     let stop = CancellationToken::new();
     stop.cancel();
     Arc::clone(&world.service).work(stop).await;

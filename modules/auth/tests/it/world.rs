@@ -37,6 +37,10 @@ pub(crate) const LOGINS: &str = "/api/v1/auth/logins";
 pub(crate) const TOKENS: &str = "/api/v1/auth/tokens";
 pub(crate) const SESSIONS: &str = "/api/v1/auth/sessions";
 pub(crate) const SETUP: &str = "/api/v1/setup";
+pub(crate) const RESETS: &str = "/api/v1/auth/password-resets";
+pub(crate) const CONFIRM: &str = "/api/v1/auth/password-resets/confirm";
+pub(crate) const PASSWORD_PATH: &str = "/api/v1/auth/password";
+pub(crate) const REPORTS: &str = "/api/v1/auth/session-reports";
 
 /// Somebody's tokens.
 #[derive(Clone, Debug)]
@@ -274,6 +278,44 @@ impl World {
     /// The token of a fresh set-up link.
     pub(crate) async fn setup_token(&self) -> String {
         token_in(self.service.setup_link().await.unwrap().unwrap().reveal())
+    }
+
+    pub(crate) async fn ask_reset(&self, email: &str) -> Reply {
+        self.post(RESETS, &json!({ "email": email })).send().await
+    }
+
+    pub(crate) async fn reset(&self, token: &str, password: &str) -> Reply {
+        self.post(CONFIRM, &json!({ "token": token, "new_password": password })).send().await
+    }
+
+    pub(crate) async fn report(&self, token: &str) -> Reply {
+        self.post(REPORTS, &json!({ "token": token })).send().await
+    }
+
+    /// Changes the password of whoever has these tokens.
+    pub(crate) async fn change_password(&self, tokens: &Tokens, from: &str, to: &str) -> Reply {
+        let body = json!({ "current_password": from, "new_password": to });
+        self.ask(Method::PUT, PASSWORD_PATH).json(&body).by(tokens).send().await
+    }
+
+    /// The token of a fresh password reset, as the owner of the address gets it.
+    pub(crate) async fn reset_token(&self, email: &str) -> String {
+        self.events().await;
+        self.ask_reset(email).await.expect(202);
+        let facts = self.facts::<contracts::auth::PasswordResetRequested>().await;
+        self.token_of(facts.last().unwrap().request).await
+    }
+
+    /// What was told of one kind since the last look.
+    pub(crate) async fn facts<F: contracts::Fact + serde::de::DeserializeOwned>(&self) -> Vec<F> {
+        let events = self.events().await;
+        events.iter().filter(|event| event.is::<F>()).map(|event| event.read().unwrap()).collect()
+    }
+
+    /// Logs in from somewhere with something.
+    pub(crate) async fn log_in_from(&self, address: &str, agent: &str, email: &str) -> Reply {
+        let body = json!({ "email": email, "password": PASSWORD });
+        self.post(LOGINS, &body).from(address).header("user-agent", agent).send().await
     }
 
     /// Whether a login still opens doors.

@@ -12,10 +12,25 @@ const TEXTS = {
     "setup.lead": "This account may do everything. The link works once.",
     "setup.email": "E-mail address",
     "setup.password": "Password",
-    "setup.password_hint": "A few words in a row are long and easy to remember.",
-    "setup.reveal": "Show password",
     "setup.action": "Create administrator",
     "setup.done": "The administrator is created. You can log in now and close this page.",
+    "reset.title": "Choose a new password",
+    "reset.lead": "All devices are logged out with it. The link works once.",
+    "reset.password": "New password",
+    "reset.action": "Change password",
+    "reset.done": "The password is changed. You can log in with it now and close this page.",
+    "invitation.title": "Accept the invitation",
+    "invitation.lead": "Choose a password for your account. The link works once.",
+    "invitation.password": "Password",
+    "invitation.action": "Accept",
+    "invitation.done": "Your account is ready. You can log in now and close this page.",
+    "report.title": "This was not me",
+    "report.lead": "If you did not log in, somebody else knows your password.",
+    "report.hint": "The button logs out all devices and makes the password unusable. We then send you a link to choose another one.",
+    "report.action": "Lock everybody out",
+    "report.done": "Everybody is logged out. A message with a link to choose another password is on its way to you.",
+    "password_hint": "A few words in a row are long and easy to remember.",
+    "reveal": "Show password",
     "wait": "One moment…",
     "no_token": "This page was opened without its token. Please use the whole link.",
     "fields": "Please correct the fields above.",
@@ -34,10 +49,25 @@ const TEXTS = {
     "setup.lead": "Dieses Konto darf alles. Der Link gilt einmal.",
     "setup.email": "E-Mail-Adresse",
     "setup.password": "Passwort",
-    "setup.password_hint": "Ein paar Wörter hintereinander sind lang und merken sich leicht.",
-    "setup.reveal": "Passwort anzeigen",
     "setup.action": "Administrator anlegen",
     "setup.done": "Der Administrator ist angelegt. Sie können sich jetzt anmelden und diese Seite schließen.",
+    "reset.title": "Neues Passwort wählen",
+    "reset.lead": "Damit werden alle Geräte abgemeldet. Der Link gilt einmal.",
+    "reset.password": "Neues Passwort",
+    "reset.action": "Passwort ändern",
+    "reset.done": "Das Passwort ist geändert. Sie können sich jetzt damit anmelden und diese Seite schließen.",
+    "invitation.title": "Einladung annehmen",
+    "invitation.lead": "Wählen Sie ein Passwort für Ihr Konto. Der Link gilt einmal.",
+    "invitation.password": "Passwort",
+    "invitation.action": "Annehmen",
+    "invitation.done": "Ihr Konto ist bereit. Sie können sich jetzt anmelden und diese Seite schließen.",
+    "report.title": "Das war ich nicht",
+    "report.lead": "Wenn Sie sich nicht angemeldet haben, kennt jemand anderes Ihr Passwort.",
+    "report.hint": "Der Knopf meldet alle Geräte ab und macht das Passwort unbrauchbar. Danach schicken wir Ihnen einen Link, mit dem Sie ein anderes wählen.",
+    "report.action": "Alle aussperren",
+    "report.done": "Alle sind abgemeldet. Eine Nachricht mit einem Link für ein anderes Passwort ist unterwegs zu Ihnen.",
+    "password_hint": "Ein paar Wörter hintereinander sind lang und merken sich leicht.",
+    "reveal": "Passwort anzeigen",
     "wait": "Einen Moment …",
     "no_token": "Diese Seite wurde ohne ihren Schlüssel geöffnet. Bitte benutzen Sie den ganzen Link.",
     "fields": "Bitte berichtigen Sie die Felder oben.",
@@ -53,7 +83,7 @@ const TEXTS = {
     "too_short": "Das Passwort ist zu kurz.",
     "too_long": "Das ist zu lang.",
     "common_password": "Dieses Passwort gehört zu den ersten, die alle ausprobieren.",
-    "contains_address": "Das Passwort muss mehr sein als die Adresse oder der Name des Dienstes mit ein paar Zeichen.",
+    "contains_address": "Das Passwort muss mehr sein als die Adresse, Ihr Name oder der Name des Dienstes mit ein paar Zeichen.",
     "malformed_address": "Das ist keine E-Mail-Adresse wie mia@example.org.",
     "ambiguous_address": "Die Adresse enthält Zeichen, die sich mit anderen verwechseln lassen.",
     "taken": "Diese Adresse gehört schon zu einem Konto.",
@@ -66,12 +96,23 @@ const PAGES = {
     url: "/api/v1/setup",
     body: (token) => ({ token, email: field("email").value, password: field("password").value }),
   },
+  "password-reset": {
+    texts: "reset",
+    url: "/api/v1/auth/password-resets/confirm",
+    body: (token) => ({ token, new_password: field("new_password").value }),
+  },
+  invitation: {
+    url: "/api/v1/auth/invitations/accept",
+    body: (token) => ({ token, password: field("password").value }),
+  },
+  "session-report": { texts: "report", url: "/api/v1/auth/session-reports", body: (token) => ({ token }) },
 };
 
 const language = (navigator.language || "en").toLowerCase().startsWith("de") ? "de" : "en";
 const text = (key, otherwise) => TEXTS[language][key] || otherwise || TEXTS.en[key] || key;
 const field = (id) => document.getElementById(id);
 const page = document.body.dataset.page;
+const texts = PAGES[page].texts || page;
 
 // The token leaves the address bar at once, so that it stays in no history.
 const given = new URLSearchParams(location.hash.slice(1));
@@ -86,7 +127,8 @@ if (token) {
   form.hidden = false;
   form.addEventListener("submit", submit);
   const reveal = field("reveal");
-  if (reveal) reveal.addEventListener("change", () => { field("password").type = reveal.checked ? "text" : "password"; });
+  const password = document.querySelector("input[type=password]");
+  if (reveal) reveal.addEventListener("change", () => { password.type = reveal.checked ? "text" : "password"; });
 } else {
   say(text("no_token"), false);
 }
@@ -110,13 +152,13 @@ async function submit(event) {
     say(text("offline"), false);
   } finally {
     button.disabled = false;
-    button.textContent = text(`${page}.action`);
+    button.textContent = text(`${texts}.action`);
   }
 }
 
 function done() {
   form.remove();
-  say(text(`${page}.done`), true);
+  say(text(`${texts}.done`), true);
 }
 
 // Shows each broken rule at its field, and everything else below the form.

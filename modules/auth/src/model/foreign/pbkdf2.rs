@@ -64,8 +64,7 @@ impl Pbkdf2Hash {
     }
 
     fn new(algorithm: Algorithm, rounds: u32, salt: Vec<u8>, expected: Vec<u8>) -> Option<Self> {
-        let fit =
-            rounds <= MOST_ROUNDS && !salt.is_empty() && (16..=LONGEST_KEY).contains(&expected.len());
+        let fit = rounds <= MOST_ROUNDS && !salt.is_empty() && (16..=LONGEST_KEY).contains(&expected.len());
         let rounds = NonZeroU32::new(rounds).filter(|_| fit)?;
         Some(Self { algorithm, rounds, salt, expected })
     }

@@ -16,7 +16,9 @@ impl ShaCryptHash {
         let fields: Vec<&str> = text.get(3..)?.split('$').collect();
         let (salt, hash) = match fields.as_slice() {
             [salt, hash] => (salt, hash),
-            [rounds, salt, hash] if ROUNDS.contains(&number(rounds.strip_prefix("rounds=")?)?) => (salt, hash),
+            [rounds, salt, hash] if ROUNDS.contains(&number(rounds.strip_prefix("rounds=")?)?) => {
+                (salt, hash)
+            }
             _ => return None,
         };
         let crypt = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '/';

@@ -1,4 +1,5 @@
 //! Argon2id (RFC 9106) as it is used here: parameters from the settings, PHC strings, one piece of memory a thread.
+//! Hashes that others made are checked by `model/foreign.rs`, in the same threads.
 
 use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -6,7 +7,7 @@ use contracts::Error;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::model::{Password, PasswordHash};
+use crate::model::{ForeignHash, Password, PasswordHash};
 use crate::settings::HashSettings;
 
 /// Bytes of salt and of hash.
@@ -14,6 +15,9 @@ const SALT: usize = 16;
 const OUTPUT: usize = 32;
 /// A stored hash that asks for more memory than this was not made here.
 const MAX_MEMORY_KIB: u32 = 1_048_576;
+
+/// The name of no kind.
+pub(super) const UNKNOWN: &str = "unknown";
 
 /// What a new hash costs.
 #[derive(Clone)]
@@ -33,6 +37,22 @@ impl Parameters {
         let mut output = [0; OUTPUT];
         fill(&mut output)?;
         self.phc(&salt()?, &output)
+    }
+
+    /// What a hash was made with when that is not what is made here now: the name of its kind, `argon2id` for our own
+    /// with other parameters.
+    pub(super) fn outdated(&self, hash: &PasswordHash) -> Option<&'static str> {
+        let Some(stored) = ours(hash) else {
+            return Some(ForeignHash::stored(hash).map_or(UNKNOWN, |it| it.name()));
+        };
+        let params = Params::try_from(&stored).ok();
+        let current = params.is_some_and(|it| {
+            (it.m_cost(), it.t_cost(), it.p_cost()) == (self.0.m_cost(), self.0.t_cost(), self.0.p_cost())
+        });
+        let version = stored.version == Some(Version::V0x13.into());
+        let output = stored.hash.as_ref().is_some_and(|it| it.len() == OUTPUT);
+        let salt = stored.salt.as_ref().is_some_and(|it| it.len() >= SALT);
+        if current && version && output && salt { None } else { Some("argon2id") }
     }
 
     fn phc(&self, salt: &[u8], output: &[u8]) -> Result<PasswordHash, Error> {
@@ -66,16 +86,21 @@ impl Argon {
     }
 
     pub(super) fn verify(&mut self, stored: &PasswordHash, password: &Password) -> Result<bool, Error> {
-        let stored = phc::PasswordHash::new(&stored.0).map_err(Error::internal)?;
+        let Some(stored) = ours(stored) else {
+            let foreign = ForeignHash::stored(stored);
+            let foreign =
+                foreign.ok_or_else(|| Error::internal("a stored password hash is of no known kind"))?;
+            return Ok(foreign.fits(password));
+        };
         let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else {
             return Err(Error::internal("a stored password hash has no salt or no hash"));
         };
         let params = Params::try_from(&stored).map_err(Error::internal)?;
-        if stored.algorithm != Algorithm::Argon2id.ident() || params.m_cost() > MAX_MEMORY_KIB {
-            return Err(Error::internal("a stored password hash is of a kind that is not made here"));
+        if params.m_cost() > MAX_MEMORY_KIB {
+            return Err(Error::internal("a stored password hash asks for too much memory"));
         }
         let version =
-            stored.version.map_or(Ok(Version::V0x13), Version::try_from).map_err(Error::internal)?;
+            stored.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(Error::internal)?;
         let mut output = Zeroizing::new(vec![0; expected.len()]);
         self.compute(&params, version, password, salt, output.as_mut_slice())?;
         Ok(output.ct_eq(expected.as_bytes()).into())
@@ -100,15 +125,10 @@ impl Argon {
     }
 }
 
-/// Whether a hash is one that [`Argon::verify`] can compare a password with.
-pub(super) fn is_readable(stored: &PasswordHash) -> bool {
-    let Ok(stored) = phc::PasswordHash::new(&stored.0) else { return false };
-    let params = Params::try_from(&stored);
-    stored.algorithm == Algorithm::Argon2id.ident()
-        && stored.salt.is_some()
-        && stored.hash.is_some()
-        && stored.version.is_none_or(|version| Version::try_from(version).is_ok())
-        && params.is_ok_and(|params| params.m_cost() <= MAX_MEMORY_KIB)
+/// The parts of a hash that is Argon2id; none when it is of another kind.
+fn ours(hash: &PasswordHash) -> Option<phc::PasswordHash> {
+    let stored = phc::PasswordHash::new(&hash.0).ok()?;
+    (stored.algorithm == Algorithm::Argon2id.ident()).then_some(stored)
 }
 
 fn salt() -> Result<[u8; SALT], Error> {

@@ -15,9 +15,8 @@ use AccountState::{Active, Deleted, Disabled, Unverified};
 
 /// Whether permissions would let the only other administrator go: then it counts on the rest.
 async fn counts_without(world: &World, other: UserId) -> bool {
-    let standing = async |active| {
-        world.permissions.set_standing(&caller(), SetStanding { user: other, active }).await
-    };
+    let standing =
+        async |active| world.permissions.set_standing(&caller(), SetStanding { user: other, active }).await;
     let asked = standing(false).await;
     standing(true).await.unwrap();
     asked.is_ok()

@@ -19,22 +19,22 @@ both_engines! {
         let mine = world.logged_in("mia@example.test").await;
         for n in 0..10 {
             if n % 2 == 0 {
-                world.change(&mine, OTHER_PASSWORD, NEW).await.expect(401);
+                world.change_password(&mine, OTHER_PASSWORD, NEW).await.expect(401);
             } else {
                 world.log_in("mia@example.test", OTHER_PASSWORD).await.expect(401);
             }
         }
-        let reply = world.change(&mine, PASSWORD, NEW).await.expect_problem(429, "auth.too_many_failures");
+        let reply = world.change_password(&mine, PASSWORD, NEW).await.expect_problem(429, "auth.too_many_failures");
         assert!((1..=90).contains(&reply.header("retry-after").parse::<u32>().unwrap()));
         world.log_in("mia@example.test", PASSWORD).await.expect(429);
         world.pass(90);
-        world.change(&mine, PASSWORD, NEW).await.expect(204);
+        world.change_password(&mine, PASSWORD, NEW).await.expect(204);
     }
 
     async fn changes_at_once_do_not_get_past_the_limit(db: Database) {
         let world = World::new(db).await;
         let mine = world.logged_in("mia@example.test").await;
-        let replies = join_all((0..60).map(|_| world.change(&mine, OTHER_PASSWORD, NEW))).await;
+        let replies = join_all((0..60).map(|_| world.change_password(&mine, OTHER_PASSWORD, NEW))).await;
         let count = |status| replies.iter().filter(|reply| reply.status == status).count();
         assert_eq!((count(401), count(429)), (10, 50));
     }

@@ -148,7 +148,7 @@ both_engines! {
         guess(&world, "mia@example.test", PASSWORD, "192.0.2.1").await.expect(200);
         world.delete(crate::world::SESSIONS).by(&mine).send().await.expect(204);
         world.delete("/api/v1/auth/sessions/current").by(&mine).send().await.expect(204);
-        guess(&world, "mia@example.test", PASSWORD, "192.0.2.1").await.expect(429);
+        guess(&world, "mia@example.test", PASSWORD, "192.0.2.1").await.expect(200);
     }
 
     async fn a_crowd_at_one_account_is_sent_away_at_once(db: Database) {

@@ -7,7 +7,7 @@ use testkit::both_engines;
 both_engines! {
     async fn the_pages_load_nothing_from_elsewhere_and_run_nothing_inline(db: Database) {
         let world = World::new(db).await;
-        for path in ["/verify", "/setup", "/verify?token=dwv_x"] {
+        for path in ["/verify", "/setup", "/password-reset", "/session-report", "/invitation", "/verify?token=dwv_x"] {
             let reply = world.get(path).send().await.expect(200);
             assert_eq!(reply.header("content-type"), "text/html; charset=utf-8");
             assert_eq!((reply.header("referrer-policy"), reply.header("cache-control")), ("no-referrer", "no-store"));
@@ -59,7 +59,7 @@ both_engines! {
         for key in &english {
             assert!(german.contains(key), "German lacks {key}");
         }
-        for path in ["/verify", "/setup"] {
+        for path in ["/verify", "/setup", "/password-reset", "/session-report", "/invitation"] {
             let page = world.get(path).send().await.expect(200).text;
             for key in page.split("data-text=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
                 assert!(english.iter().any(|it| it == key), "English lacks {key}");

@@ -17,7 +17,7 @@ both_engines! {
         let other = world.log_in_from("203.0.113.1", "phone", "mia@example.test").await.expect(200).tokens();
         assert!(world.is_in(&mine).await && world.is_in(&other).await);
         world.events().await;
-        assert_eq!(world.change(&mine, PASSWORD, NEW).await.expect(204).text, "");
+        assert_eq!(world.change_password(&mine, PASSWORD, NEW).await.expect(204).text, "");
         assert!(world.is_in(&mine).await && !world.is_in(&other).await);
         world.refresh(&other.refresh).await.expect(401);
         let mine = world.refresh(&mine.refresh).await.expect(200).tokens();
@@ -40,16 +40,16 @@ both_engines! {
         world.ask(Method::PUT, PASSWORD_PATH).json(&body).by(&mine).send().await.expect(204);
         assert!(world.is_in(&mine).await && world.is_in(&other).await);
         let other = world.refresh(&other.refresh).await.expect(200).tokens();
-        world.change(&other, NEW, OTHER_PASSWORD).await.expect(204);
+        world.change_password(&other, NEW, OTHER_PASSWORD).await.expect(204);
         assert!(!world.is_in(&mine).await && world.is_in(&other).await);
     }
 
     async fn whoever_does_not_know_the_password_changes_nothing(db: Database) {
         let world = World::new(db).await;
         let mine = world.logged_in("mia@example.test").await;
-        world.change(&mine, OTHER_PASSWORD, NEW).await.expect_problem(401, "auth.invalid_credentials");
-        world.change(&mine, "", NEW).await.expect_problem(401, "auth.invalid_credentials");
-        let reply = world.change(&mine, &"x".repeat(1_025), NEW).await.expect(422);
+        world.change_password(&mine, OTHER_PASSWORD, NEW).await.expect_problem(401, "auth.invalid_credentials");
+        world.change_password(&mine, "", NEW).await.expect_problem(401, "auth.invalid_credentials");
+        let reply = world.change_password(&mine, &"x".repeat(1_025), NEW).await.expect(422);
         assert_eq!(reply.rules(), [("/current_password", "too_long")]);
         for body in [
             json!({ "new_password": NEW }), json!({ "current_password": null, "new_password": NEW }),
@@ -70,9 +70,9 @@ both_engines! {
     async fn every_broken_rule_of_the_new_one_is_told(db: Database) {
         let world = World::new(db).await;
         let mine = world.logged_in("mia.hale@example.test").await;
-        let reply = world.change(&mine, PASSWORD, "1234567").await.expect(422);
+        let reply = world.change_password(&mine, PASSWORD, "1234567").await.expect(422);
         assert_eq!(reply.rules(), [("/new_password", "too_short"), ("/new_password", "common_password")]);
-        let reply = world.change(&mine, PASSWORD, "Mia.Hale!").await.expect(422);
+        let reply = world.change_password(&mine, PASSWORD, "Mia.Hale!").await.expect(422);
         assert_eq!(reply.rules(), [("/new_password", "contains_address")]);
         assert!(world.is_in(&mine).await);
     }
@@ -83,7 +83,7 @@ both_engines! {
             let email = format!("mia{round}@example.test");
             let mine = world.logged_in(&email).await;
             let passwords: Vec<String> = (0..8).map(|n| format!("{NEW} {n}")).collect();
-            let replies = join_all(passwords.iter().map(|it| world.change(&mine, PASSWORD, it))).await;
+            let replies = join_all(passwords.iter().map(|it| world.change_password(&mine, PASSWORD, it))).await;
             let won: Vec<usize> = (0..8).filter(|n| replies[*n].status == 204).collect();
             assert_eq!(won.len(), 1, "{:?}", replies.iter().map(|it| it.status).collect::<Vec<_>>());
             world.log_in(&email, &passwords[won[0]]).await.expect(200);
@@ -98,7 +98,7 @@ both_engines! {
             let mine = world.logged_in(&email).await;
             let other = world.log_in_from("203.0.113.1", "phone", &email).await.expect(200).tokens();
             let (change, login, refresh) = tokio::join!(
-                world.change(&mine, PASSWORD, NEW),
+                world.change_password(&mine, PASSWORD, NEW),
                 world.log_in(&email, PASSWORD),
                 world.refresh(&other.refresh),
             );
@@ -121,7 +121,7 @@ both_engines! {
             let mine = world.logged_in(&email).await;
             let current = "/api/v1/auth/sessions/current";
             let (change, ended) =
-                tokio::join!(world.change(&mine, PASSWORD, NEW), world.delete(current).by(&mine).send());
+                tokio::join!(world.change_password(&mine, PASSWORD, NEW), world.delete(current).by(&mine).send());
             ended.expect(204);
             let (old, new) = (world.log_in(&email, PASSWORD).await.status, world.log_in(&email, NEW).await.status);
             assert_eq!((old, new), if change.status == 204 { (401, 200) } else { (200, 401) });

@@ -2,8 +2,8 @@
 
 use crate::store::{count, sql};
 use crate::world::{CONFIRM, OTHER_PASSWORD, PASSWORD, PUBLIC_URL, RESETS, World};
-use contracts::auth::{MintLink, PasswordChanged, PasswordResetRequested};
 use contracts::auth::Auth as _;
+use contracts::auth::{MintLink, PasswordChanged, PasswordResetRequested};
 use contracts::{Caller, Kind};
 use futures_util::future::join_all;
 use platform::db::Database;
@@ -220,7 +220,7 @@ both_engines! {
         let token = world.reset_token("mia@example.test").await;
         world.ask_reset("mia@example.test").await.expect(202);
         let request = world.facts::<PasswordResetRequested>().await.remove(0).request;
-        world.change(&mine, PASSWORD, NEW).await.expect(204);
+        world.change_password(&mine, PASSWORD, NEW).await.expect(204);
         world.reset(&token, OTHER_PASSWORD).await.expect_problem(410, "auth.spent_token");
         let late = world.service.mint_link(&Caller::module("test"), MintLink { request }).await;
         assert_eq!(late.unwrap_err().kind, Kind::Gone);

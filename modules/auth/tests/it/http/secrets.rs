@@ -1,19 +1,22 @@
 //! Every kind of secret at every endpoint that takes one: only its own opens it.
 
-use crate::world::{CONFIRM, OTHER_PASSWORD, PASSWORD, REPORTS, SETUP, TOKENS, VERIFICATIONS, World};
+use crate::world::{
+    CONFIRM, INVITATIONS, OTHER_PASSWORD, PASSWORD, REPORTS, SETUP, TOKENS, VERIFICATIONS, World,
+};
 use contracts::auth::SignInNoticed;
 use platform::db::Database;
 use serde_json::{Value, json};
 use testkit::both_engines;
 
 /// The endpoints that take a secret, with what is sent to them.
-fn endpoints(token: &str) -> [(&'static str, &'static str, Value); 5] {
+fn endpoints(token: &str) -> [(&'static str, &'static str, Value); 6] {
     [
         ("verification", VERIFICATIONS, json!({ "token": token })),
         ("setup", SETUP, json!({ "token": token, "email": "root@example.test", "password": OTHER_PASSWORD })),
         ("refresh", TOKENS, json!({ "refresh_token": token })),
         ("password_reset", CONFIRM, json!({ "token": token, "new_password": OTHER_PASSWORD })),
         ("session_report", REPORTS, json!({ "token": token })),
+        ("invitation", INVITATIONS, json!({ "token": token, "password": OTHER_PASSWORD })),
     ]
 }
 
@@ -29,9 +32,11 @@ both_engines! {
         let report = world.token_of(world.facts::<SignInNoticed>().await[0].request).await;
         world.member("ida@example.test").await;
         let reset = world.reset_token("ida@example.test").await;
+        world.create(crate::accounts::to_invite("eva@example.test")).await.unwrap();
+        let invitation = world.token_of(world.invited().await[0]).await;
         let secrets = [
             ("verification", verification), ("setup", world.setup_token().await), ("refresh", tokens.refresh.clone()),
-            ("password_reset", reset), ("session_report", report), ("access", tokens.access.clone()),
+            ("password_reset", reset), ("session_report", report), ("invitation", invitation), ("access", tokens.access.clone()),
         ];
         for (kind, secret) in &secrets {
             for (endpoint, path, body) in endpoints(secret) {

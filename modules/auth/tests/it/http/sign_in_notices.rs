@@ -96,7 +96,7 @@ both_engines! {
     async fn whoever_changes_the_password_does_not_outrun_the_report(db: Database) {
         let world = World::new(db).await;
         let (mine, theirs, token) = noticed(&world).await;
-        world.change(&theirs, PASSWORD, NEW).await.expect(204);
+        world.change_password(&theirs, PASSWORD, NEW).await.expect(204);
         assert!(!world.is_in(&mine).await && world.is_in(&theirs).await);
         world.report(&token).await.expect(204);
         assert!(!world.is_in(&theirs).await);
