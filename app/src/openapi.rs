@@ -42,10 +42,12 @@ pub(crate) fn empty() -> OpenApi {
 }
 
 /// What anybody may call: path and method. Everything else wants an access token.
-const PUBLIC: [(&str, HttpMethod); 10] = [
+const PUBLIC: [(&str, HttpMethod); 12] = [
     ("/livez", HttpMethod::Get),
     ("/readyz", HttpMethod::Get),
     ("/.well-known/jwks.json", HttpMethod::Get),
+    ("/.well-known/openid-configuration", HttpMethod::Get),
+    ("/.well-known/oauth-authorization-server", HttpMethod::Get),
     ("/api/v1/setup", HttpMethod::Post),
     ("/api/v1/auth/registrations", HttpMethod::Post),
     ("/api/v1/auth/verifications", HttpMethod::Post),

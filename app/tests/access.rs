@@ -43,6 +43,8 @@ const OPERATIONS: &[(&str, &str, Who)] = &[
     ("GET", "/livez", Anyone),
     ("GET", "/readyz", Anyone),
     ("GET", "/.well-known/jwks.json", Anyone),
+    ("GET", "/.well-known/openid-configuration", Anyone),
+    ("GET", "/.well-known/oauth-authorization-server", Anyone),
     ("POST", "/api/v1/setup", Anyone),
     ("POST", "/api/v1/auth/registrations", Anyone),
     ("POST", "/api/v1/auth/verifications", Anyone),

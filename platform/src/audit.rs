@@ -5,7 +5,7 @@
 
 mod store;
 
-use contracts::{Actor, AuditEventId, Caller, SessionId, Time};
+use contracts::{Actor, AuditEventId, Caller, SessionId, Time, UserId};
 use serde_json::Value;
 
 use crate::db::{self, DbConn};
@@ -151,4 +151,14 @@ pub async fn list(
 pub async fn sweep(tx: &mut DbConn, before: Time) -> db::Result<usize> {
     let old = store::oldest(tx, before, crate::SWEEP_BATCH).await?;
     store::delete(tx, old).await
+}
+
+/// Takes out of the trail what tells of a person who is gone: of every entry about or by that person the values before
+/// and after, the client's address, and what the client said it is. What was done, when, and the person's id as a
+/// pseudonym stay. Tells how many entries there were.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn forget_person(tx: &mut DbConn, person: UserId) -> db::Result<usize> {
+    store::forget(tx, &person.to_string()).await
 }

@@ -8,7 +8,7 @@ mod store;
 
 use std::time::Duration;
 
-use contracts::{Error, Time};
+use contracts::{Error, Time, UserId};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -93,6 +93,15 @@ where
 pub async fn sweep(tx: &mut DbConn, before: Time) -> db::Result<usize> {
     let expired = store::expired(tx, before, crate::SWEEP_BATCH).await?;
     store::delete_expired(tx, expired, before).await
+}
+
+/// Forgets the answers that name a person who is gone; their keys are as good as new. Reads every kept answer: for
+/// background work.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn forget(tx: &mut DbConn, person: UserId) -> db::Result<usize> {
+    store::forget(tx, person).await
 }
 
 fn reused() -> Error {

@@ -6,7 +6,7 @@
 mod relay;
 mod store;
 
-use contracts::{Caller, Event, EventId, Fact, Time};
+use contracts::{Caller, Event, EventId, Fact, Time, UserId};
 use serde::Deserialize;
 
 pub use crate::bus::local::{Parked, parked, retry};
@@ -85,4 +85,15 @@ pub async fn waiting(c: &mut DbConn, limit: u32) -> db::Result<Vec<Waiting>> {
 /// When the database does not answer.
 pub async fn release(tx: &mut DbConn) -> db::Result<usize> {
     Ok(store::release(tx).await? + crate::bus::local::release(tx).await?)
+}
+
+/// Forgets every event that names a person who is gone: those the bus has taken, and what the local bus has delivered
+/// or given up. What is still on its way stays, so that everybody hears that the person is gone. Tells how many there
+/// were. Reads every kept event: for background work.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn forget(tx: &mut DbConn, person: UserId) -> db::Result<usize> {
+    let events = store::forget(tx, person).await?;
+    Ok(events + crate::bus::local::forget(tx, person).await?)
 }

@@ -17,3 +17,4 @@ pub mod fakes;
 pub mod far;
 pub mod gate;
 pub mod mail_trap;
+pub mod scan;

@@ -2,7 +2,8 @@
 //!
 //! Whoever ends a session or changes an account forgets what is remembered of it before he answers, unless his caller
 //! left in the very moment of the commit and the rest of the request was dropped. Then this forgets it a moment later,
-//! and tells permissions whether the account can be used.
+//! and tells permissions whether the account can be used. That somebody was purged is heard to forget what came to be
+//! meanwhile.
 
 use std::sync::Arc;
 
@@ -18,7 +19,11 @@ use crate::Service;
 /// The subscribers of this module.
 #[must_use]
 pub fn subscribers(service: &Arc<Service>) -> Vec<Arc<dyn Subscriber>> {
-    vec![Arc::new(Freshness(Arc::clone(service))), Arc::new(Standings(Arc::clone(service)))]
+    vec![
+        Arc::new(Freshness(Arc::clone(service))),
+        Arc::new(Standings(Arc::clone(service))),
+        Arc::new(Remains(Arc::clone(service))),
+    ]
 }
 
 struct Freshness(Arc<Service>);
@@ -68,5 +73,24 @@ impl Subscriber for Standings {
     async fn hear(&self, event: &Event) -> contracts::Result<()> {
         let user = event.read::<AccountStateChanged>()?.user;
         Ok(self.0.repeat_standing(&event.caller("auth"), user).await?)
+    }
+}
+
+/// Forgets what was on its way when somebody was purged.
+struct Remains(Arc<Service>);
+
+#[async_trait]
+impl Subscriber for Remains {
+    fn name(&self) -> &'static str {
+        "auth.remains"
+    }
+
+    fn hears(&self) -> &'static [&'static str] {
+        &[AccountPurged::TYPE]
+    }
+
+    async fn hear(&self, event: &Event) -> contracts::Result<()> {
+        let user = event.read::<AccountPurged>()?.user;
+        Ok(self.0.forget_remains(self.name(), event.id, user).await?)
     }
 }

@@ -34,5 +34,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(sessions::report)
         .service(setup::set_up)
         .service(keys::jwks)
+        .service(keys::openid_configuration)
+        .service(keys::authorization_server)
         .map(pages::routes);
 }

@@ -16,9 +16,12 @@ mod store;
 
 pub use events::subscribers;
 pub use http::routes;
-pub use service::{Dependencies, Service, SetupLink, TunedHash, tune_hash};
+pub use service::{
+    Appointed, Dependencies, FirstAccess, RotatedKeys, Service, SetupLink, TunedHash, tune_hash,
+};
 pub use settings::{
-    DeviceSettings, HashSettings, LimitSettings, LinkSettings, PasswordSettings, SessionSettings, Settings,
+    DeletionSettings, DeviceSettings, HashSettings, LimitSettings, LinkSettings, PasswordSettings,
+    SessionSettings, Settings,
     SigningAlgorithm, TokenSettings,
 };
 

@@ -4,11 +4,13 @@
 //! together. Left out: HTTP (see `http`), SQL (see `store`), and when background work runs (the application says so).
 
 mod accept_invitation;
+mod appoint;
 mod attempts;
 mod change_account;
 mod change_password;
 mod check_session;
 mod create_account;
+mod discovery;
 mod export_person;
 mod find_account;
 mod import_accounts;
@@ -20,6 +22,7 @@ mod mint_link;
 mod notice_sign_in;
 mod passwords;
 mod prove;
+mod purge;
 mod refresh;
 mod register;
 mod report_session;
@@ -27,6 +30,7 @@ mod request_reset;
 mod resend;
 mod reset_password;
 mod revoke_sessions;
+mod rotate_keys;
 mod set_up;
 mod signing_keys;
 mod standing;
@@ -63,11 +67,14 @@ use signing_keys::SigningKeys;
 
 pub(crate) use accept_invitation::AcceptInvitation;
 pub(crate) use change_password::ChangePassword;
+pub(crate) use discovery::Document;
 pub(crate) use login::Login;
 pub(crate) use mint::Tokens;
 pub use passwords::{TunedHash, tune_hash};
 pub(crate) use register::Register;
 pub(crate) use reset_password::ResetPassword;
+pub use appoint::{Appointed, FirstAccess};
+pub use rotate_keys::RotatedKeys;
 pub(crate) use set_up::SetUp;
 pub use set_up::SetupLink;
 
@@ -110,6 +117,8 @@ pub struct Service {
     devices_key: [u8; 32],
     /// Words that no password may lean on, whoever chooses it.
     context_words: Vec<String>,
+    /// Names the addresses of people who are gone without telling them.
+    master_key: MasterKey,
 }
 
 impl Service {
@@ -128,12 +137,14 @@ impl Service {
         let audience = Some(&settings.tokens.audience).filter(|audience| !audience.is_empty());
         Ok(Self {
             audience: audience.unwrap_or(&issuer).clone(),
-            keys: SigningKeys::open(&db, &clock, &master_key, settings.tokens.algorithm).await?,
+            keys: SigningKeys::open(&db, &clock, master_key.clone(), &issuer, settings.tokens.algorithm)
+                .await?,
             passwords: HashPool::start(&settings.hash)?,
             attempts: Attempts::new(settings.hash.queue.saturating_add(threads(&settings.hash))),
             limits_key: master_key.derive("auth.limits"),
             devices_key: master_key.derive("auth.devices"),
             context_words: context_words(&settings.password.context_words, &public_url),
+            master_key,
             db,
             clock,
             settings,
@@ -154,6 +165,11 @@ impl Service {
     #[must_use]
     pub fn audience(&self) -> &str {
         &self.audience
+    }
+
+    /// For how long anybody may keep what is published about this issuer, in seconds.
+    pub(crate) fn jwks_max_age_seconds(&self) -> u64 {
+        self.settings.tokens.jwks_max_age_seconds
     }
 
     fn now(&self) -> Time {
@@ -241,5 +257,9 @@ impl Auth for Service {
 impl KeySource for Service {
     async fn load(&self) -> Result<PublicKeys, Shared> {
         self.public_keys().await
+    }
+
+    fn revision(&self) -> u64 {
+        self.keys_revision()
     }
 }

@@ -22,6 +22,29 @@ pub struct Settings {
     pub sessions: SessionSettings,
     /// What somebody logs in from.
     pub devices: DeviceSettings,
+    /// What becomes of accounts that are deleted.
+    pub deletion: DeletionSettings,
+}
+
+/// What becomes of accounts that are deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeletionSettings {
+    /// For how long a deleted account can be restored before it is purged, in days: 0 (until the next sweep, within ten
+    /// minutes) to 3650.
+    pub window_days: u64,
+}
+
+impl DeletionSettings {
+    pub(crate) fn window(&self) -> Duration {
+        Duration::from_secs(self.window_days.saturating_mul(86_400))
+    }
+}
+
+impl Default for DeletionSettings {
+    fn default() -> Self {
+        Self { window_days: 30 }
+    }
 }
 
 /// What a new password must keep to.
@@ -110,6 +133,11 @@ pub enum SigningAlgorithm {
 pub struct TokenSettings {
     /// What signs access tokens.
     pub algorithm: SigningAlgorithm,
+    /// After how long a new key signs instead, in days: 1 to 365; 0 is never.
+    pub rotate_days: u64,
+    /// For how long anybody may keep the published keys, in seconds: 10 to 86400. A new key is published for longer than
+    /// this before it signs.
+    pub jwks_max_age_seconds: u64,
     /// For whom access tokens are; empty means this service itself (`public_url`).
     pub audience: String,
     /// How long an access token is good, in seconds: 30 to 3600.
@@ -123,6 +151,14 @@ pub struct TokenSettings {
 }
 
 impl TokenSettings {
+    pub(crate) fn rotation(&self) -> Option<Duration> {
+        (self.rotate_days > 0).then(|| Duration::from_secs(self.rotate_days.saturating_mul(86_400)))
+    }
+
+    pub(crate) fn jwks_max_age(&self) -> Duration {
+        Duration::from_secs(self.jwks_max_age_seconds)
+    }
+
     pub(crate) fn access(&self) -> Duration {
         Duration::from_secs(self.access_seconds)
     }
@@ -144,6 +180,8 @@ impl Default for TokenSettings {
     fn default() -> Self {
         Self {
             algorithm: SigningAlgorithm::EdDsa,
+            rotate_days: 30,
+            jwks_max_age_seconds: 300,
             audience: String::new(),
             access_seconds: 600,
             idle_days: 30,
@@ -280,7 +318,7 @@ impl Settings {
     pub fn problems(&self) -> Vec<String> {
         let (hash, tokens, links, limits) = (&self.hash, &self.tokens, &self.links, &self.limits);
         let (least_memory, least_iterations) = if hash.cheap { (8, 1) } else { (19_456, 2) };
-        let ranges: [(&str, u64, u64, u64); 25] = [
+        let ranges: [(&str, u64, u64, u64); 28] = [
             ("password.min_length", self.password.min_length as u64, 8, 64),
             ("hash.memory_kib", hash.memory_kib.into(), least_memory, 1_048_576),
             ("hash.iterations", hash.iterations.into(), least_iterations, 64),
@@ -288,6 +326,9 @@ impl Settings {
             ("hash.threads", hash.threads as u64, 0, 256),
             ("hash.nice", u64::try_from(hash.nice).unwrap_or(u64::MAX), 0, 19),
             ("hash.queue", hash.queue as u64, 1, 10_000),
+            ("tokens.rotate_days", tokens.rotate_days, 0, 365),
+            ("tokens.jwks_max_age_seconds", tokens.jwks_max_age_seconds, 10, 86_400),
+            ("deletion.window_days", self.deletion.window_days, 0, 3_650),
             ("tokens.access_seconds", tokens.access_seconds, 30, 3_600),
             ("tokens.idle_days", tokens.idle_days, 1, 365),
             ("tokens.absolute_days", tokens.absolute_days, 1, 365),

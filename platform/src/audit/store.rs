@@ -71,6 +71,19 @@ pub(super) async fn delete(c: &mut DbConn, ids: Vec<AuditEventId>) -> Result<usi
     Ok(diesel::delete(trail::table.filter(trail::id.eq_any(ids))).execute(c).await?)
 }
 
+pub(super) async fn forget(c: &mut DbConn, person: &str) -> Result<usize> {
+    let theirs = trail::table.filter(trail::actor_id.eq(person).or(trail::subject_id.eq(person)));
+    Ok(diesel::update(theirs)
+        .set((
+            trail::before.eq(None::<Json<Value>>),
+            trail::after.eq(None::<Json<Value>>),
+            trail::client_address.eq(None::<String>),
+            trail::user_agent.eq(None::<String>),
+        ))
+        .execute(c)
+        .await?)
+}
+
 impl From<Record> for Row {
     fn from(record: Record) -> Self {
         Self {

@@ -10,7 +10,7 @@ mod store;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use contracts::{Error, Event, EventId, Time};
+use contracts::{Error, Event, EventId, Time, UserId};
 use futures_util::future::join_all;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -164,4 +164,9 @@ pub(crate) async fn release(tx: &mut DbConn) -> db::Result<usize> {
 pub(crate) async fn sweep(tx: &mut DbConn, before: Time) -> db::Result<usize> {
     let done = store::done_before(tx, before, crate::SWEEP_BATCH).await?;
     store::delete(tx, done).await
+}
+
+/// Forgets deliveries that were made or given up, of events that name this person.
+pub(crate) async fn forget(tx: &mut DbConn, person: UserId) -> db::Result<usize> {
+    store::forget(tx, person).await
 }

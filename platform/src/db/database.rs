@@ -114,6 +114,19 @@ impl Database {
         }
     }
 
+    /// Empties the log of what was written, after personal data was removed for good: SQLite keeps old pages in it until
+    /// it is written over. As much of it as no reader still needs; the rest is for the next time. PostgreSQL does it by
+    /// itself, in its own time.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn truncate_log(&self) -> Result<()> {
+        match self.dialect {
+            Db::Sqlite => self.write().await?.batch("PRAGMA wal_checkpoint(TRUNCATE)").await,
+            Db::Postgres => Ok(()),
+        }
+    }
+
     /// Waits until a transaction of this process that published something is committed. A commit while nobody waits
     /// is remembered for the next one who does.
     pub async fn wait_published(&self) {

@@ -126,6 +126,8 @@ fn set_up(connection: &mut SqliteConnection, pragmas: &str, patience: Duration) 
 /// Between two tries to set up a connection.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// What is deleted is overwritten with zeros, because it may be somebody's personal data.
+///
 /// The busy timeout comes first, because changing the journal mode takes a lock already.
 fn pragmas(settings: &Settings, purpose: Purpose) -> String {
     let Settings { lock_timeout_ms, .. } = settings;
@@ -134,9 +136,11 @@ fn pragmas(settings: &Settings, purpose: Purpose) -> String {
     }
     let synchronous = settings.synchronous.pragma();
     let purpose = match purpose {
-        Purpose::Write => "PRAGMA foreign_keys = ON;",
+        Purpose::Write => "PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;",
         Purpose::Read | Purpose::Inspect => "PRAGMA foreign_keys = ON; PRAGMA query_only = ON;",
-        Purpose::Migrate => "PRAGMA foreign_keys = OFF; PRAGMA busy_timeout = 60000;",
+        Purpose::Migrate => {
+            "PRAGMA foreign_keys = OFF; PRAGMA secure_delete = ON; PRAGMA busy_timeout = 60000;"
+        }
     };
     format!(
         "PRAGMA busy_timeout = {lock_timeout_ms}; PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; \

@@ -1,8 +1,10 @@
 //! The queries for answers that are kept.
 
-use contracts::Time;
+use contracts::{Time, UserId};
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::query_dsl::methods;
+use diesel::sql_types::{Bool, Text};
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
@@ -79,4 +81,14 @@ pub(super) async fn expired(c: &mut DbConn, before: Time, limit: i64) -> Result<
 pub(super) async fn delete_expired(c: &mut DbConn, hashes: Vec<Vec<u8>>, before: Time) -> Result<usize> {
     let expired = keys::table.filter(keys::key_hash.eq_any(hashes).and(keys::expires_at.lt(before)));
     Ok(diesel::delete(expired).execute(c).await?)
+}
+
+pub(super) async fn forget(c: &mut DbConn, person: UserId) -> Result<usize> {
+    let pattern = format!("%{person}%");
+    let names = sql::<Bool>("(CAST(body AS TEXT) LIKE ")
+        .bind::<Text, _>(pattern.clone())
+        .sql(" OR location LIKE ")
+        .bind::<Text, _>(pattern)
+        .sql(")");
+    Ok(diesel::delete(keys::table.filter(names)).execute(c).await?)
 }

@@ -1,7 +1,9 @@
 //! The outbox's queries.
 
-use contracts::{Error, Event, EventId, Time};
+use contracts::{Error, Event, EventId, Time, UserId};
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 
@@ -182,4 +184,9 @@ pub(super) async fn release(c: &mut DbConn) -> Result<usize> {
     let claimed =
         outbox::table.filter(outbox::status.eq(Status::Pending).and(outbox::lease_until.is_not_null()));
     Ok(diesel::update(claimed).set(outbox::lease_until.eq(None::<Time>)).execute(c).await?)
+}
+
+pub(super) async fn forget(c: &mut DbConn, person: UserId) -> Result<usize> {
+    let names = sql::<Bool>("CAST(envelope AS TEXT) LIKE ").bind::<Text, _>(format!("%{person}%"));
+    Ok(diesel::delete(outbox::table.filter(outbox::status.eq(Status::Done)).filter(names)).execute(c).await?)
 }

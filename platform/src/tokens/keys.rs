@@ -254,4 +254,10 @@ pub trait KeySource: Send + Sync + 'static {
     /// # Errors
     /// When they can't be had.
     async fn load(&self) -> Result<PublicKeys, Error>;
+
+    /// Another number than before when the keys are others than before, as far as it is known without asking anybody: a
+    /// verifier that holds keys of an older revision asks for them anew at once. Always zero where it is not known.
+    fn revision(&self) -> u64 {
+        0
+    }
 }

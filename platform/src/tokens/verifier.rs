@@ -67,6 +67,8 @@ pub struct Verifier {
 #[derive(Clone, Default)]
 struct Held {
     keys: Option<Arc<PublicKeys>>,
+    /// What the source said its revision was before the load.
+    revision: u64,
     loaded_at: Option<Time>,
     tried_at: Option<Time>,
 }
@@ -76,8 +78,8 @@ impl Held {
         self.keys.as_ref()?.find(kid).cloned()
     }
 
-    fn is_fresh(&self, now: Time) -> bool {
-        self.loaded_at.is_some_and(|at| now.since(at) < RELOAD_AFTER)
+    fn is_fresh(&self, now: Time, revision: u64) -> bool {
+        self.revision == revision && self.loaded_at.is_some_and(|at| now.since(at) < RELOAD_AFTER)
     }
 
     fn was_just_tried(&self, now: Time) -> bool {
@@ -176,15 +178,20 @@ impl Verifier {
     /// The key of that id. Asks the source when the id is new or what is held is old.
     async fn key(&self, kid: &str) -> Result<Arc<PublicKey>, Refused> {
         let held = self.held();
-        if let Some(key) = held.find(kid).filter(|_| held.is_fresh(self.clock.now())) {
+        if let Some(key) = held.find(kid).filter(|_| held.is_fresh(self.clock.now(), self.source.revision()))
+        {
             return Ok(key);
         }
         let _one_at_a_time = self.reloading.lock().await;
-        let now = self.clock.now();
+        let (now, revision) = (self.clock.now(), self.source.revision());
         let held = self.held();
-        let known = held.find(kid).filter(|_| held.is_fresh(now));
-        let tried = if known.is_some() || held.was_just_tried(now) { Ok(()) } else { self.load(now).await };
+        let changed = held.keys.is_some() && held.revision != revision;
+        let known = held.find(kid).filter(|_| held.is_fresh(now, revision));
+        let enough = known.is_some() || (held.was_just_tried(now) && !changed);
+        let tried = if enough { Ok(()) } else { self.load(now).await };
         match (self.held(), tried) {
+            // Of keys that are known to be others now, none may be believed any more.
+            (_, Err(error)) if changed => Err(Refused::Keys(error)),
             (Held { keys: None, .. }, Err(error)) => Err(Refused::Keys(error)),
             (Held { keys: None, .. }, Ok(())) => Err(Refused::Keys(no_keys_yet())),
             (held, _) => held.find(kid).ok_or(Refused::Token("unknown key")),
@@ -192,12 +199,14 @@ impl Verifier {
     }
 
     async fn load(&self, now: Time) -> Result<(), Error> {
+        let revision = self.source.revision();
         let loaded = self.source.load().await;
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         held.tried_at = Some(now);
         match loaded {
             Ok(keys) => {
                 held.keys = Some(Arc::new(keys));
+                held.revision = revision;
                 held.loaded_at = Some(now);
                 Ok(())
             }

@@ -6,7 +6,7 @@
 //! after, and gets nothing. A new grant is a new variant here, never a second mint.
 
 use contracts::auth::{AccountState, SessionCreated};
-use contracts::{Caller, SessionId, Time};
+use contracts::{Caller, SessionId, Time, UserId};
 use platform::db::DbConn;
 use platform::outbox;
 use platform::tokens::AccessClaims;
@@ -36,6 +36,7 @@ pub(crate) struct Tokens {
     /// Seconds until the access token is over.
     pub(crate) expires_in: u64,
     pub(crate) refresh_token: Secret<Refresh>,
+    pub(crate) account: UserId,
     pub(crate) session: SessionId,
     /// Sessions that had to end for this one: their standings are to be forgotten after the commit.
     pub(crate) displaced: Vec<SessionId>,
@@ -76,6 +77,7 @@ impl Service {
             access_token: self.sign(&session, now)?,
             expires_in: self.settings.tokens.access_seconds,
             refresh_token,
+            account: session.account,
             session: session.id,
             displaced,
         })
@@ -144,7 +146,7 @@ impl Service {
             client_id: CLIENT.to_owned(),
             auth_time: session.created_at.seconds(),
         };
-        Ok(self.keys.signer().sign_access(&claims)?)
+        Ok(self.keys.sign(now, |signer| signer.sign_access(&claims))?)
     }
 }
 

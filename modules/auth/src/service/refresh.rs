@@ -5,13 +5,15 @@
 //! token that somebody else has used, and the whole family ends. `docs/decisions/0005-refresh-families.md`.
 
 use contracts::auth::{RefreshReused, SessionRevoked};
-use contracts::{Caller, SessionId, Time};
+use contracts::{Actor, Caller, SessionId, Time};
 use platform::audit::{self, Entry, Outcome};
 use platform::db::DbConn;
 use platform::outbox;
+use serde_json::json;
 
 use super::Service;
 use super::mint::{Grant, Tokens};
+use super::register::entry;
 use crate::error::Error;
 use crate::model::{Refresh, RefreshToken, RevokedReason, Secret};
 use crate::store::{refresh_tokens, sessions};
@@ -54,7 +56,10 @@ impl Service {
                 if let Some(used) = refresh_tokens::claim(tx, presented.hash(), now).await? {
                     let grant = Grant::Refresh { used: &used, presented: &presented };
                     let tokens = self.mint(tx, caller, now, grant).await?;
-                    audit::record(tx, now, caller, about("auth.session.refreshed", used.session)).await?;
+                    // Whoever has the token is the one it was given to, as far as anybody can tell.
+                    let actor = Actor::User { id: tokens.account, session: used.session };
+                    let owner = Caller { actor, ..caller.clone() };
+                    audit::record(tx, now, &owner, about("auth.session.refreshed", used.session)).await?;
                     return Ok(Exchange::Rotated(tokens));
                 }
                 let known = refresh_tokens::find(tx, presented.hash()).await?;
@@ -82,7 +87,8 @@ async fn end_family(
     outbox::publish(tx, now, caller, &RefreshReused { user, session }).await?;
     let revoked = SessionRevoked { user, session, reason: reason.as_str().to_owned() };
     outbox::publish(tx, now, caller, &revoked).await?;
-    let entry = Entry { outcome: Outcome::Refused, ..about("auth.refresh.reused", session) };
+    let after = Some(json!({ "session": session }));
+    let entry = Entry { outcome: Outcome::Refused, after, ..entry("auth.refresh.reused", user) };
     audit::record(tx, now, caller, entry).await?;
     metrics::counter!("doorward_sessions_revoked_total", "reason" => reason.as_str()).increment(1);
     Ok(Some(session))

@@ -20,7 +20,7 @@ use crate::model::{OneTimeRequest, Password, PasswordHash, RequestKind, Secret, 
 use crate::store::{accounts, requests, setup};
 
 /// The role of administrators.
-const ADMIN: &str = "admin";
+pub(super) const ADMIN: &str = "admin";
 
 /// What the first administrator typed in.
 pub(crate) struct SetUp {
@@ -152,7 +152,7 @@ impl Service {
 
 /// An active account with this password. One that nobody has proven yet is taken over, with all its open links; one
 /// that somebody has proven is not.
-async fn appoint(
+pub(super) async fn appoint(
     tx: &mut DbConn,
     caller: &Caller,
     email: &EmailAddress,

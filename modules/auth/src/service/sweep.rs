@@ -1,5 +1,6 @@
 //! Forgetting what nobody needs any more: requests, refresh tokens and sessions that were over or ended a while ago,
-//! and devices that nobody has logged in from for long.
+//! devices that nobody has logged in from for long, the private halves of keys that have retired, and people who were
+//! deleted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Service;
 use crate::error::Error;
-use crate::store::{devices, refresh_tokens, requests, sessions};
+use crate::store::{devices, refresh_tokens, requests, sessions, signing_keys};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(600);
@@ -21,8 +22,12 @@ const BATCH: i64 = 500;
 impl Service {
     /// This module's background work, until it is told to stop.
     pub async fn work(self: Arc<Self>, stop: CancellationToken) {
+        tokio::join!(self.sweep_now_and_then(&stop), self.tend_keys(&stop));
+    }
+
+    async fn sweep_now_and_then(&self, stop: &CancellationToken) {
         loop {
-            if let Err(error) = self.sweep(&stop).await {
+            if let Err(error) = self.sweep(stop).await {
                 let error = contracts::Error::from(error);
                 tracing::warn!(code = %error.code, "sweeping has to wait");
             }
@@ -46,7 +51,8 @@ impl Service {
         ] {
             while self.sweep_batch(kind, before).await? && !stop.is_cancelled() {}
         }
-        Ok(())
+        signing_keys::wipe(&mut *self.db.write().await?, self.now()).await?;
+        self.purge(stop).await
     }
 
     /// False when nothing was left.

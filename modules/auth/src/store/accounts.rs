@@ -313,3 +313,18 @@ pub(crate) async fn has_password(c: &mut DbConn, id: UserId) -> Result<bool> {
         credentials::table.find(id).select(credentials::account_id).first(c).await.optional()?;
     Ok(found.is_some())
 }
+
+/// Some accounts that were deleted at that moment or before, the longest ago first.
+pub(crate) async fn deleted_until(c: &mut DbConn, before: Time, limit: i64) -> Result<Vec<UserId>> {
+    let due = accounts::table.filter(accounts::deleted_at.le(before)).order(accounts::deleted_at.asc());
+    Ok(due.limit(limit).select(accounts::id).load(c).await?)
+}
+
+/// Removes an account that was deleted at that moment or before, with everything that belongs to it, and tells its
+/// address; none when it was not. Locks the account, so that restoring it comes before or after.
+pub(crate) async fn purge(tx: &mut DbConn, id: UserId, before: Time) -> Result<Option<StoredEmail>> {
+    let due = accounts::table.find(id).filter(accounts::deleted_at.le(before));
+    let email: Option<String> =
+        diesel::delete(due).returning(accounts::email).get_result(tx).await.optional()?;
+    Ok(email.map(StoredEmail))
+}

@@ -41,3 +41,26 @@ pub(crate) async fn insert(tx: &mut DbConn, key: &SigningKeyRow) -> Result<bool>
     let added = diesel::insert_into(keys::table).values(key).on_conflict_do_nothing().execute(tx).await?;
     Ok(added == 1)
 }
+
+/// Lets every older key that has no end yet retire at that moment.
+pub(crate) async fn retire(tx: &mut DbConn, sequence: i64, at: Time) -> Result<usize> {
+    let older = keys::table.filter(keys::sequence.lt(sequence)).filter(keys::retired_at.is_null());
+    Ok(diesel::update(older).set(keys::retired_at.eq(Some(at))).execute(tx).await?)
+}
+
+/// Retires every older key now and wipes its private half.
+pub(crate) async fn withdraw(tx: &mut DbConn, sequence: i64, now: Time) -> Result<usize> {
+    let older = keys::table
+        .filter(keys::sequence.lt(sequence))
+        .filter(keys::retired_at.is_null().or(keys::retired_at.gt(now)));
+    let nothing: &[u8] = &[];
+    let withdrawn = (keys::retired_at.eq(Some(now)), keys::private_key.eq(nothing));
+    Ok(diesel::update(older).set(withdrawn).execute(tx).await?)
+}
+
+/// Wipes the private halves of the keys that have retired.
+pub(crate) async fn wipe(tx: &mut DbConn, now: Time) -> Result<usize> {
+    let nothing: &[u8] = &[];
+    let retired = keys::table.filter(keys::retired_at.le(now)).filter(keys::private_key.ne(nothing));
+    Ok(diesel::update(retired).set(keys::private_key.eq(nothing)).execute(tx).await?)
+}

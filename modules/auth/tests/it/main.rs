@@ -11,6 +11,8 @@
 mod accounts;
 mod contract;
 mod http;
+mod keys;
+mod purge;
 mod store;
 mod world;
 

@@ -10,7 +10,7 @@ use auth::{Dependencies, Service, Settings};
 use contracts::auth::{Auth as _, MintLink};
 use contracts::{Caller, Error, Event, OneTimeRequestId, UserId};
 use platform::audit;
-use platform::bus::Bus;
+use platform::bus::{Bus, LocalBus};
 use platform::cache;
 use platform::clock::Clock;
 use platform::db::Database;
@@ -335,6 +335,15 @@ impl World {
         let mut events = trap.0.lock().unwrap().split_off(0);
         events.sort_by_key(|event| event.id);
         events
+    }
+
+    /// Brings every event that is on its way to this module's own subscribers.
+    pub(crate) async fn deliver(&self) {
+        let (db, clock) = (self.db.clone(), self.clock.clone());
+        let subscribers = auth::subscribers(&self.service);
+        let bus = Arc::new(LocalBus::new(db.clone(), subscribers, clock.clone(), Default::default()));
+        let relay = Relay::new(db, bus.clone(), clock, Default::default());
+        while relay.run_once().await.unwrap() + bus.run_once().await.unwrap() > 0 {}
     }
 
     /// The types of all events so far.

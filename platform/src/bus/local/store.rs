@@ -1,7 +1,9 @@
 //! The local bus's queries.
 
-use contracts::{Error, Event, EventId, Time};
+use contracts::{Error, Event, EventId, Time, UserId};
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
 use diesel_async::RunQueryDsl;
 use serde::Deserialize;
 use serde_json::Value;
@@ -264,4 +266,10 @@ pub(super) async fn done_before(c: &mut DbConn, before: Time, limit: i64) -> Res
 
 pub(super) async fn delete(c: &mut DbConn, ids: Vec<DeliveryId>) -> Result<usize> {
     Ok(diesel::delete(deliveries::table.filter(deliveries::id.eq_any(ids))).execute(c).await?)
+}
+
+pub(super) async fn forget(c: &mut DbConn, person: UserId) -> Result<usize> {
+    let names = sql::<Bool>("CAST(envelope AS TEXT) LIKE ").bind::<Text, _>(format!("%{person}%"));
+    let over = deliveries::status.eq_any(vec![Status::Done, Status::Parked]);
+    Ok(diesel::delete(deliveries::table.filter(over).filter(names)).execute(c).await?)
 }
