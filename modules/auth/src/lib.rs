@@ -21,8 +21,7 @@ pub use service::{
 };
 pub use settings::{
     DeletionSettings, DeviceSettings, HashSettings, LimitSettings, LinkSettings, PasswordSettings,
-    SessionSettings, Settings,
-    SigningAlgorithm, TokenSettings,
+    SessionSettings, Settings, SigningAlgorithm, TokenSettings,
 };
 
 /// The migrations of this module's tables.

@@ -66,6 +66,7 @@ use passwords::{HashPool, threads};
 use signing_keys::SigningKeys;
 
 pub(crate) use accept_invitation::AcceptInvitation;
+pub use appoint::{Appointed, FirstAccess};
 pub(crate) use change_password::ChangePassword;
 pub(crate) use discovery::Document;
 pub(crate) use login::Login;
@@ -73,7 +74,6 @@ pub(crate) use mint::Tokens;
 pub use passwords::{TunedHash, tune_hash};
 pub(crate) use register::Register;
 pub(crate) use reset_password::ResetPassword;
-pub use appoint::{Appointed, FirstAccess};
 pub use rotate_keys::RotatedKeys;
 pub(crate) use set_up::SetUp;
 pub use set_up::SetupLink;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::Service;
 use crate::error::Error;
 use crate::store::sessions::Told;
-use crate::store::{accounts, sessions};
+use crate::store::{accounts, devices, sessions};
 
 impl Service {
     pub(super) async fn personal_data(&self, user: UserId) -> Result<PersonalData, Error> {
@@ -27,7 +27,11 @@ impl Service {
             })
         });
         let sessions: Vec<Value> = sessions::all(&mut c, user).await?.into_iter().map(session).collect();
-        let sections = [("account", json!(account)), ("sessions", json!(sessions))];
+        let devices = devices::seen(&mut c, user).await?.into_iter();
+        let devices: Vec<Value> =
+            devices.map(|(first, last)| json!({ "first_seen_at": first, "last_seen_at": last })).collect();
+        let sections =
+            [("account", json!(account)), ("sessions", json!(sessions)), ("devices", json!(devices))];
         Ok(PersonalData { sections: sections.map(|(name, value)| (name.to_owned(), value)).into() })
     }
 }

@@ -13,7 +13,7 @@ use platform::db::DbConn;
 use serde_json::json;
 
 use super::Service;
-use super::refresh::about;
+use super::register::entry;
 use super::revoke_sessions::tell;
 use crate::error::Error;
 use crate::model::{Account, OneTimeRequest, RequestKind, RevokedReason, Secret, SessionReport};
@@ -63,8 +63,10 @@ impl Service {
             tell(tx, caller, user, *session, RevokedReason::Reported, now).await?;
         }
         let entry = Entry {
-            after: Some(json!({ "ended_sessions": ended.len(), "password_withdrawn": withdrawn })),
-            ..about("auth.session.reported", session)
+            after: Some(json!({
+                "session": session, "ended_sessions": ended.len(), "password_withdrawn": withdrawn,
+            })),
+            ..entry("auth.session.reported", user)
         };
         audit::record(tx, now, caller, entry).await?;
         Ok(ended)

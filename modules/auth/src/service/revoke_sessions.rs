@@ -2,11 +2,13 @@
 
 use contracts::auth::SessionRevoked;
 use contracts::{Caller, SessionId, Time, UserId};
+use platform::audit::{self, Entry};
 use platform::db::DbConn;
-use platform::{audit, outbox};
+use platform::outbox;
+use serde_json::json;
 
 use super::Service;
-use super::refresh::about;
+use super::register::entry;
 use crate::error::Error;
 use crate::model::RevokedReason;
 use crate::store::sessions;
@@ -115,7 +117,10 @@ pub(super) async fn tell(
 ) -> Result<(), Error> {
     let fact = SessionRevoked { user, session, reason: reason.as_str().to_owned() };
     outbox::publish(tx, now, caller, &fact).await?;
-    audit::record(tx, now, caller, about("auth.session.revoked", session)).await?;
+    // About the person, so that the trail can forget where from, should the person be forgotten.
+    let after = Some(json!({ "session": session, "reason": reason.as_str() }));
+    let entry = Entry { after, ..entry("auth.session.revoked", user) };
+    audit::record(tx, now, caller, entry).await?;
     metrics::counter!("doorward_sessions_revoked_total", "reason" => reason.as_str()).increment(1);
     Ok(())
 }

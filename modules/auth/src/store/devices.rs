@@ -48,6 +48,12 @@ pub(crate) async fn of_address(c: &mut DbConn, email: &str) -> Result<Vec<(UserI
     Ok(query.load(c).await?)
 }
 
+/// When each device of an account was first and last seen, the newest first.
+pub(crate) async fn seen(c: &mut DbConn, account: UserId) -> Result<Vec<(Time, Time)>> {
+    let query = devices::table.filter(devices::account_id.eq(account)).order(devices::last_seen_at.desc());
+    Ok(query.select((devices::first_seen_at, devices::last_seen_at)).load(c).await?)
+}
+
 /// Forgets the devices of an account.
 pub(crate) async fn forget_all(tx: &mut DbConn, account: UserId) -> Result<()> {
     diesel::delete(devices::table.filter(devices::account_id.eq(account))).execute(tx).await?;

@@ -54,8 +54,8 @@ both_engines! {
         world.delete(&path).by(&mine).send().await.expect_problem(404, "auth.unknown_session");
         assert!(world.is_in(&mine).await);
         assert_eq!(world.told().await, ["auth.session.revoked"]);
-        let trail = world.trail().await;
-        assert_eq!(trail.last().unwrap().subject_id, other.session);
+        let entry = world.trail().await.pop().unwrap();
+        assert_eq!(entry.after.unwrap()["session"], other.session.as_str());
     }
 
     async fn nobody_ends_somebody_elses_session(db: Database) {
