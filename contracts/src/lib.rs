@@ -17,6 +17,7 @@ mod ids;
 pub mod notifications;
 pub mod permissions;
 mod person;
+mod phone;
 mod time;
 pub mod users;
 pub mod wire;
@@ -30,4 +31,5 @@ pub use ids::{
     AssignmentId, AuditEventId, EventId, NotificationId, OneTimeRequestId, ParseIdError, SessionId, UserId,
 };
 pub use person::{ExportPerson, PersonalData};
+pub use phone::{PhoneError, PhoneNumber};
 pub use time::Time;

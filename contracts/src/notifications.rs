@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::event::facts;
 use crate::wire::contract;
-use crate::{EmailAddress, ExportPerson, NotificationId, PersonalData, UserId};
+use crate::{EmailAddress, ExportPerson, NotificationId, PersonalData, PhoneNumber, UserId};
 
 /// Who a message goes to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,8 @@ pub enum Recipient {
     User(UserId),
     /// An address outside.
     Email(EmailAddress),
+    /// A phone number outside.
+    Phone(PhoneNumber),
 }
 
 /// Asks to send a message.
@@ -26,6 +28,9 @@ pub struct SendNotification {
     pub template: String,
     /// The template's variables.
     pub data: Map<String, Value>,
+    /// Over which channels (`email`, `sms`, `inbox`); none leaves it to the template.
+    #[serde(default)]
+    pub channels: Option<Vec<String>>,
     /// Such as `security`; people may switch off others.
     pub category: String,
     /// Asks with the same key make one message.
@@ -62,6 +67,30 @@ facts! {
         notification: NotificationId,
         /// Over which channel.
         channel: String,
+    }
+
+    /// A message arrived, as its provider says.
+    MessageDelivered = "notifications.message.delivered", about notification {
+        /// Which message.
+        notification: NotificationId,
+        /// Over which channel.
+        channel: String,
+    }
+
+    /// A message was held back on a channel.
+    MessageSuppressed = "notifications.message.suppressed", about notification {
+        /// Which message.
+        notification: NotificationId,
+        /// On which channel.
+        channel: String,
+        /// Why, as a stable word such as `preference_off`.
+        reason: String,
+    }
+
+    /// Somebody decided anew which messages to get.
+    NotificationPreferencesChanged = "notifications.preferences.changed", about user {
+        /// Who.
+        user: UserId,
     }
 
     /// A message was given up on a channel.

@@ -11,7 +11,10 @@ use contracts::auth::{
     RefreshReused, RegistrationRepeated, SessionCreated, SessionRevoked, SignInNoticed,
     VerificationRequested,
 };
-use contracts::notifications::{MessageFailed, MessageQueued, MessageSent};
+use contracts::notifications::{
+    MessageDelivered, MessageFailed, MessageQueued, MessageSent, MessageSuppressed,
+    NotificationPreferencesChanged,
+};
 use contracts::permissions::{
     AssignmentCreated, AssignmentDeleted, RoleCreated, RoleDeleted, RoleUpdated, Subject,
 };
@@ -97,6 +100,13 @@ fn every_fact_has_a_golden_file_that_is_still_read() {
         golden(&AssignmentDeleted { assignment: ASSIGNMENT, subject, role: "editor".into() }),
         golden(&MessageQueued { notification: NOTIFICATION }),
         golden(&MessageSent { notification: NOTIFICATION, channel: "email".into() }),
+        golden(&MessageDelivered { notification: NOTIFICATION, channel: "sms".into() }),
+        golden(&MessageSuppressed {
+            notification: NOTIFICATION,
+            channel: "email".into(),
+            reason: "preference_off".into(),
+        }),
+        golden(&NotificationPreferencesChanged { user: USER }),
         golden(&MessageFailed { notification: NOTIFICATION, channel: "email".into() }),
     ];
     let mut declared: Vec<&str> = [

@@ -7,7 +7,7 @@ mod auth;
 use contracts::notifications::{Notifications, Recipient, SendNotification};
 use contracts::permissions::{AssignRole, Evaluate, Permissions, ResourceRef, Subject};
 use contracts::users::{FindProfile, Profile, Users};
-use contracts::{Caller, EmailAddress, Kind, UserId};
+use contracts::{Caller, EmailAddress, ExportPerson, Kind, PersonalData, UserId};
 use serde_json::Map;
 
 pub use auth::{AuthWorld, auth};
@@ -63,6 +63,7 @@ pub async fn notifications(notifications: &dyn Notifications, data: &Map<String,
         to: Recipient::Email("mia@example.org".parse_address()),
         template: template.to_owned(),
         data: data.clone(),
+        channels: None,
         category: "general".to_owned(),
         deduplication_key: key.map(ToOwned::to_owned),
     };
@@ -76,6 +77,17 @@ pub async fn notifications(notifications: &dyn Notifications, data: &Map<String,
         (unknown.kind, unknown.fields.first().map(|f| f.pointer.as_str())),
         (Kind::Invalid, Some("/template"))
     );
+    let user = UserId::new();
+    let to_person = SendNotification { to: Recipient::User(user), ..ask("announcement", None) };
+    notifications.send(caller, to_person).await.unwrap();
+    let known = notifications.export_person(caller, ExportPerson { user }).await.unwrap();
+    let sections: Vec<&str> = known.sections.keys().map(String::as_str).collect();
+    assert_eq!(sections, ["inbox", "notification_preferences", "notifications"]);
+    let count = |known: &PersonalData| known.sections["notifications"].as_array().unwrap().len();
+    assert_eq!(count(&known), 1, "one's own messages");
+    let stranger = ExportPerson { user: UserId::new() };
+    let unknown = notifications.export_person(caller, stranger).await.unwrap();
+    assert_eq!(count(&unknown), 0, "and nobody else's");
 }
 
 trait ParseAddress {

@@ -367,6 +367,9 @@ impl Notifications for FakeNotifications {
         let sent = held(&self.sent);
         let own = sent.iter().filter(|(_, it)| matches!(it.to, Recipient::User(user) if user == ask.user));
         let templates: Vec<&str> = own.map(|(_, it)| it.template.as_str()).collect();
-        Ok(section("notifications", serde_json::json!(templates)))
+        let mut known = section("notifications", serde_json::json!(templates));
+        known.sections.insert("inbox".to_owned(), serde_json::json!([]));
+        known.sections.insert("notification_preferences".to_owned(), serde_json::json!({}));
+        Ok(known)
     }
 }

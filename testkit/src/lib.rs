@@ -18,3 +18,4 @@ pub mod far;
 pub mod gate;
 pub mod mail_trap;
 pub mod scan;
+pub mod sms_gateway;

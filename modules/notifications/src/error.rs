@@ -11,6 +11,27 @@ pub(crate) enum Error {
     /// Nothing of the message was given up.
     #[error("nothing of the message was given up")]
     NotParked,
+    /// Nobody has such an item, or somebody else.
+    #[error("there is no such item")]
+    ItemNotFound,
+    /// Nobody signed this link.
+    #[error("the link is not ours")]
+    BadUnsubscribe,
+    /// The provider did not sign this receipt.
+    #[error("the receipt is not the provider's")]
+    ForgedReceipt,
+    /// It is no receipt.
+    #[error("it is no receipt")]
+    BadReceipt,
+    /// Others change the same at the same time.
+    #[error("others change the same at the same time")]
+    Busy,
+    /// The person, or this process, has too many streams open.
+    #[error("too many streams are open")]
+    TooManyStreams,
+    /// The process stops.
+    #[error("the process stops")]
+    Stopping,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] platform::db::Error),
@@ -25,8 +46,28 @@ impl From<Error> for Told {
             Error::NotFound => Self::not_found("notifications.not_found", "There is no such notification."),
             Error::NotParked => Self::conflict(
                 "notifications.not_failed",
-                "Only a notification that was given up can be tried again.",
+                "Only a notification that was given up, did not arrive or was over a limit can be tried again.",
             ),
+            Error::ItemNotFound => Self::not_found("notifications.item_not_found", "There is no such item."),
+            Error::BadUnsubscribe => {
+                let text = "The link is not whole, or was not made here.";
+                Self::invalid("notifications.invalid_unsubscribe", text)
+            }
+            Error::ForgedReceipt => {
+                Self::denied("notifications.receipt_refused", "The receipt is not signed as it must be.")
+            }
+            Error::BadReceipt => Self::invalid("notifications.invalid_receipt", "This is no receipt."),
+            Error::Busy => {
+                Self::unavailable("notifications.busy", "Somebody else is changing this; try again.")
+                    .retry_after(1)
+            }
+            Error::TooManyStreams => {
+                let text = "Too many streams are open; close one, or try again later.";
+                Self::limited("notifications.too_many_streams", text).retry_after(30)
+            }
+            Error::Stopping => {
+                Self::unavailable("platform.stopping", "The service is stopping.").retry_after(1)
+            }
             Error::Database(error) => error.into(),
             Error::Told(error) => error,
         }

@@ -1,15 +1,18 @@
-//! What notifications hears: the events of auth that somebody should get a message about.
+//! What notifications hears: the events of auth that somebody should get a message about, and whom to forget.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use contracts::auth::{RefreshReused, RegistrationRepeated, VerificationRequested};
+use contracts::auth::{
+    AccountEmailChanged, AccountPurged, AccountVerified, InvitationRequested, PasswordChanged,
+    PasswordResetRequested, RefreshReused, RegistrationRepeated, SignInNoticed, VerificationRequested,
+};
 use contracts::{Error, Event, Fact};
 use platform::bus::Subscriber;
 
 use crate::Service;
 
-/// Queues the messages that accounts cause.
+/// Queues the messages that accounts cause, and forgets accounts that are gone.
 pub(crate) struct AccountMails(pub(crate) Arc<Service>);
 
 #[async_trait]
@@ -19,7 +22,18 @@ impl Subscriber for AccountMails {
     }
 
     fn hears(&self) -> &'static [&'static str] {
-        &[VerificationRequested::TYPE, RegistrationRepeated::TYPE, RefreshReused::TYPE]
+        &[
+            VerificationRequested::TYPE,
+            RegistrationRepeated::TYPE,
+            RefreshReused::TYPE,
+            PasswordResetRequested::TYPE,
+            PasswordChanged::TYPE,
+            InvitationRequested::TYPE,
+            SignInNoticed::TYPE,
+            AccountEmailChanged::TYPE,
+            AccountVerified::TYPE,
+            AccountPurged::TYPE,
+        ]
     }
 
     async fn hear(&self, event: &Event) -> Result<(), Error> {

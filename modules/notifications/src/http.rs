@@ -1,8 +1,13 @@
-//! The HTTP interface: sending messages, looking what became of them, trying again.
+//! The HTTP interface: sending messages, looking what became of them, trying again; one's own inbox and preferences; and
+//! what readers and providers say.
 //!
 //! Who may call is in each handler's signature. The mailbox of development is beside, and mounted only there.
 
+mod inbox;
 mod mailbox;
+mod preferences;
+mod receipts;
+mod unsubscribe;
 mod views;
 
 use actix_web::{get, post, web};
@@ -26,15 +31,24 @@ platform::rights! {
 
 /// The routes of the public interface. They need a [`Service`], a gate and cursors as application data.
 pub fn routes(cfg: &mut ServiceConfig<'_>) {
-    cfg.service(send_notification)
+    cfg.service(unsubscribe::show_unsubscribe)
+        .service(unsubscribe::unsubscribe)
+        .service(receipts::take_receipt)
+        .service(send_notification)
         .service(list_notifications)
         .service(get_notification)
-        .service(retry_notification);
+        .service(retry_notification)
+        .service(inbox::list_inbox)
+        .service(inbox::read_inbox)
+        .service(inbox::stream_inbox)
+        .service(inbox::read_inbox_item)
+        .service(preferences::get_notification_preferences)
+        .service(preferences::put_notification_preferences);
 }
 
 /// Sends a message. Needs the right `notifications:send`.
 ///
-/// Exactly one of `to.user_id` and `to.email` says who gets it. With an `Idempotency-Key`, asking again brings the
+/// Exactly one of `to.user_id`, `to.email` and `to.phone` says who gets it. With an `Idempotency-Key`, asking again brings the
 /// same answer and no second message.
 #[utoipa::path(
     tag = "notifications",
@@ -78,7 +92,7 @@ async fn list_notifications(
     Ok(query.page(&cursors, found)?)
 }
 
-/// Shows one message with every delivery and every try. Needs the right `notifications:read`.
+/// Shows one message with every delivery and every try: also why it was not sent. Needs the right `notifications:read`.
 #[utoipa::path(
     tag = "notifications",
     params(("id" = NotificationId, Path, description = "The message.")),
@@ -97,7 +111,7 @@ async fn get_notification(
     Ok(Json(service.get_message(id.0).await?.into()))
 }
 
-/// Tries again what was given up. Needs the right `notifications:send`.
+/// Tries again what was given up, did not arrive, or was over a limit. Needs the right `notifications:send`.
 #[utoipa::path(
     tag = "notifications",
     params(("id" = NotificationId, Path, description = "The message.")),

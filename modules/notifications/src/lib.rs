@@ -1,8 +1,8 @@
-//! Notifications: messages to people, by e-mail.
+//! Notifications: messages to people, by e-mail, to phones and into their inbox.
 //!
 //! Owns templates, messages, deliveries and their tries. Asks auth for addresses and links and users for names and
-//! languages, at the moment a message leaves; keeps neither. Channels other than e-mail, preferences and webhooks are
-//! left out.
+//! languages, at the moment a message leaves; keeps neither. What comes into an inbox is kept, with what people decided
+//! to get. Webhooks are left out.
 
 mod error;
 mod events;
@@ -19,13 +19,17 @@ use platform::bus::Subscriber;
 
 pub use error::StartError;
 pub use http::{dev_routes, routes};
-pub use model::{Failure, Letter};
-pub use service::{Channel, Parts, Service};
-pub use settings::{Settings, Smtp, SmtpUrl};
+pub use model::{Destination, Failure, FailureKind, Letter, Medium, Reason, Taken, Unsubscribe};
+pub use service::{Channel, Outlets, Parts, Service};
+pub use settings::{
+    Circuit, Format, HiddenText, Kind, Limits, Settings, Sms, SmsProvider, Smtp, SmtpUrl, Stream,
+};
 
 /// The tables of this module.
-pub const MIGRATIONS: platform::db::Migrations =
-    platform::migrations!("notifications", ["2026-11-22-000501_messages"]);
+pub const MIGRATIONS: platform::db::Migrations = platform::migrations!(
+    "notifications",
+    ["2026-11-22-000501_messages", "2026-11-22-000502_inbox", "2026-11-22-000503_preferences"]
+);
 
 /// What this module hears.
 #[must_use]

@@ -1,19 +1,24 @@
 //! The nouns of notifications and the rules that need no I/O: messages, deliveries, attempts, and when to try again.
 //!
-//! Words, languages and templates have rooms of their own below. Nothing here knows how a message travels.
+//! Words, languages, templates and categories have rooms of their own below. Nothing here knows how a message travels.
 
+pub(crate) mod category;
+pub(crate) mod inbox;
+pub(crate) mod letter;
 pub(crate) mod locale;
+pub(crate) mod receipt;
 pub(crate) mod render;
+pub(crate) mod sms;
 pub(crate) mod template;
 pub(crate) mod words;
 
-use std::fmt;
 use std::time::Duration;
 
 use contracts::notifications::Recipient;
-use contracts::{EmailAddress, Fields, NotificationId, Time};
+use contracts::{NotificationId, Time, UserId};
 use serde_json::{Map, Value};
 
+pub use letter::{Destination, Failure, FailureKind, Letter, Taken, Unsubscribe};
 use template::Template;
 
 platform::id_type! {
@@ -32,6 +37,7 @@ platform::text_enum! {
         Queued = "queued",
         Sent = "sent",
         Failed = "failed",
+        Suppressed = "suppressed",
         Obsolete = "obsolete",
     }
 }
@@ -42,7 +48,10 @@ platform::text_enum! {
         Queued = "queued",
         Sending = "sending",
         Sent = "sent",
+        Delivered = "delivered",
+        Undelivered = "undelivered",
         Parked = "parked",
+        Suppressed = "suppressed",
         Obsolete = "obsolete",
     }
 }
@@ -50,7 +59,12 @@ platform::text_enum! {
 platform::text_enum! {
     /// The way a message takes.
     pub enum Medium {
+        /// By mail.
         Email = "email",
+        /// As a short message to a phone.
+        Sms = "sms",
+        /// Into the person's inbox here.
+        Inbox = "inbox",
     }
 }
 
@@ -60,8 +74,63 @@ platform::text_enum! {
         Sent = "sent",
         Temporary = "temporary",
         Permanent = "permanent",
+        Suppressed = "suppressed",
         Obsolete = "obsolete",
         Interrupted = "interrupted",
+    }
+}
+
+platform::text_enum! {
+    /// Why a message was not sent over a channel: stable words.
+    pub enum Reason {
+        /// There is no such person.
+        NoAccount = "no_account",
+        /// The account is disabled or deleted.
+        AccountInactive = "account_inactive",
+        /// The address is not proven.
+        EmailUnverified = "email_unverified",
+        /// The person has no phone number.
+        NoPhone = "no_phone",
+        /// Nobody has proven the phone number.
+        PhoneUnverified = "phone_unverified",
+        /// Short messages don't go to this country.
+        CountryNotAllowed = "country_not_allowed",
+        /// The person wants no such messages.
+        PreferenceOff = "preference_off",
+        /// The address was unsubscribed.
+        Unsubscribed = "unsubscribed",
+        /// The address refused mail before.
+        Bounced = "bounced",
+        /// Too many messages to this receiver.
+        OverLimit = "over_limit",
+        /// The hour's budget is spent.
+        BudgetSpent = "budget_spent",
+        /// A provider refused it for good.
+        ProviderRefused = "provider_refused",
+        /// The receiver does not exist, as a provider says.
+        RecipientRefused = "recipient_refused",
+        /// No provider took it.
+        ProviderUnavailable = "provider_unavailable",
+        /// Every provider is left alone after too many failures.
+        CircuitOpen = "circuit_open",
+        /// It was taken and did not arrive.
+        Undelivered = "undelivered",
+        /// Its link was used or is over.
+        LinkGone = "link_gone",
+        /// It is too old.
+        Expired = "expired",
+        /// There is no such channel here any more.
+        ChannelUnavailable = "channel_unavailable",
+        /// It needs more parts than a short message may have.
+        TooLong = "too_long",
+        /// It can't be put into words.
+        Unrenderable = "unrenderable",
+        /// Another part of Doorward did not answer.
+        PartUnavailable = "part_unavailable",
+        /// The try took too long.
+        TimedOut = "timed_out",
+        /// The try broke, or its process ended.
+        Crashed = "crashed",
     }
 }
 
@@ -69,11 +138,14 @@ platform::text_enum! {
 #[derive(Clone)]
 pub(crate) struct Draft {
     pub(crate) to: Recipient,
+    /// Whom it is about, when it goes to an address: forgotten with that person.
+    pub(crate) about: Option<UserId>,
     pub(crate) template: &'static Template,
     /// The language to write in when the person has chosen none.
     pub(crate) locale: Option<String>,
     pub(crate) data: Map<String, Value>,
     pub(crate) category: String,
+    pub(crate) media: Vec<Medium>,
     pub(crate) deduplication_key: Option<String>,
 }
 
@@ -82,6 +154,7 @@ pub(crate) struct Draft {
 pub(crate) struct Message {
     pub(crate) id: NotificationId,
     pub(crate) to: Recipient,
+    pub(crate) about: Option<UserId>,
     pub(crate) template: String,
     pub(crate) locale: Option<String>,
     pub(crate) data: Map<String, Value>,
@@ -98,16 +171,30 @@ pub(crate) struct Delivery {
     pub(crate) message: NotificationId,
     pub(crate) medium: Medium,
     pub(crate) state: DeliveryState,
+    /// Why it is not sent, when it is not.
+    pub(crate) reason: Option<Reason>,
     /// How many tries were begun.
     pub(crate) attempts: i64,
     /// The number of the try after which it is given up.
     pub(crate) last_attempt: i64,
     /// When a worker should take it up; while one is sending, the end of its lease.
     pub(crate) due_at: Option<Time>,
+    /// From then on there is no reason left to send it.
+    pub(crate) expires_at: Time,
+    /// Whether it was counted against the limits.
+    pub(crate) admitted: bool,
     /// The Message-Id (RFC 5322 section 3.6.4), the same at every try.
     pub(crate) rfc_message_id: String,
     pub(crate) last_error: Option<String>,
     pub(crate) sent_at: Option<Time>,
+    /// Who took it.
+    pub(crate) provider: Option<String>,
+    /// What the provider calls it.
+    pub(crate) provider_ref: Option<String>,
+    /// How many parts a short message had.
+    pub(crate) segments: Option<i64>,
+    /// When the provider said what became of it.
+    pub(crate) receipt_at: Option<Time>,
 }
 
 /// One try, as it is kept. Without an end when it is going on.
@@ -118,70 +205,24 @@ pub(crate) struct Attempt {
     pub(crate) started_at: Time,
     pub(crate) finished_at: Option<Time>,
     pub(crate) outcome: Option<Outcome>,
+    pub(crate) reason: Option<Reason>,
+    /// Who was asked to take it, the last one when several were.
+    pub(crate) provider: Option<String>,
     /// Why, for an administrator; names no address and no secret.
     pub(crate) detail: Option<String>,
 }
 
-/// A message as its receiver sees it, with the address it goes to. It doesn't print itself.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Letter {
-    /// The address: the one that auth keeps for the person, or the one given with the message.
-    pub to: EmailAddress,
-    /// The Message-Id without angle brackets, the same at every try.
-    pub message_id: String,
-    /// When it is sent.
-    pub date: Time,
-    /// One line.
-    pub subject: String,
-    /// The plain text.
-    pub text: String,
-    /// A whole HTML page that loads nothing.
-    pub html: String,
-    /// Every link it holds.
-    pub links: Vec<String>,
-}
-
-impl fmt::Debug for Letter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Letter").field("message_id", &self.message_id).finish_non_exhaustive()
-    }
-}
-
-/// Why a try failed: a sentence for an administrator, without addresses and secrets.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// Trying again later may help.
-    #[error("{0}")]
-    Temporary(String),
-    /// Trying again changes nothing.
-    #[error("{0}")]
-    Permanent(String),
-    /// There is no reason left to send it, such as a link that was already used.
-    #[error("{0}")]
-    Obsolete(String),
-}
-
-/// Checks the name of a category: `security`, `product_news`.
-pub(crate) fn category(given: &str, fields: &mut Fields) -> String {
-    let good = (1..=64).contains(&given.len())
-        && given.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-        && given.starts_with(|c: char| c.is_ascii_lowercase());
-    if !good {
-        let rule = "Must be 1 to 64 lower-case letters, digits and underscores, a letter first.";
-        fields.broken("/category", "malformed", rule);
-    }
-    given.to_owned()
-}
-
 /// What a message is, given what became of its deliveries.
 pub(crate) fn settled(deliveries: &[DeliveryState]) -> MessageState {
-    let any = |state| deliveries.contains(&state);
-    if any(DeliveryState::Queued) || any(DeliveryState::Sending) {
+    let any = |states: &[DeliveryState]| deliveries.iter().any(|state| states.contains(state));
+    if any(&[DeliveryState::Queued, DeliveryState::Sending]) {
         MessageState::Queued
-    } else if any(DeliveryState::Parked) {
+    } else if any(&[DeliveryState::Parked, DeliveryState::Undelivered]) {
         MessageState::Failed
-    } else if any(DeliveryState::Sent) {
+    } else if any(&[DeliveryState::Sent, DeliveryState::Delivered]) {
         MessageState::Sent
+    } else if any(&[DeliveryState::Suppressed]) {
+        MessageState::Suppressed
     } else {
         MessageState::Obsolete
     }
@@ -223,24 +264,10 @@ mod tests {
         assert_eq!(settled(&[D::Sending]), MessageState::Queued);
         assert_eq!(settled(&[D::Parked, D::Queued]), MessageState::Queued);
         assert_eq!(settled(&[D::Parked, D::Sent]), MessageState::Failed);
+        assert_eq!(settled(&[D::Undelivered, D::Delivered]), MessageState::Failed);
         assert_eq!(settled(&[D::Sent, D::Obsolete]), MessageState::Sent);
+        assert_eq!(settled(&[D::Delivered, D::Suppressed]), MessageState::Sent);
+        assert_eq!(settled(&[D::Suppressed, D::Obsolete]), MessageState::Suppressed);
         assert_eq!(settled(&[D::Obsolete]), MessageState::Obsolete);
-    }
-
-    #[test]
-    fn categories_are_words() {
-        for (given, good) in [
-            ("security", true),
-            ("a_1", true),
-            ("", false),
-            ("A", false),
-            ("1a", false),
-            ("a b", false),
-            ("a-b", false),
-        ] {
-            let mut fields = Fields::default();
-            category(given, &mut fields);
-            assert_eq!(fields.is_empty(), good, "{given}");
-        }
     }
 }

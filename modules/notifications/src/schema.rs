@@ -7,6 +7,9 @@ table! {
         id -> Uuid,
         to_user -> Nullable<Uuid>,
         to_address -> Nullable<Text>,
+        to_phone -> Nullable<Text>,
+        address_key -> Nullable<Text>,
+        about_user -> Nullable<Uuid>,
         template -> Text,
         locale -> Nullable<Text>,
         data -> Jsonb,
@@ -24,12 +27,19 @@ table! {
         message_id -> Uuid,
         channel -> Text,
         state -> Text,
+        reason -> Nullable<Text>,
         attempts -> BigInt,
         last_attempt -> BigInt,
         due_at -> Nullable<Timestamptz>,
+        expires_at -> Timestamptz,
+        admitted -> Bool,
         rfc_message_id -> Text,
         last_error -> Nullable<Text>,
         sent_at -> Nullable<Timestamptz>,
+        provider -> Nullable<Text>,
+        provider_ref -> Nullable<Text>,
+        segments -> Nullable<BigInt>,
+        receipt_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -41,6 +51,8 @@ table! {
         started_at -> Timestamptz,
         finished_at -> Nullable<Timestamptz>,
         outcome -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        provider -> Nullable<Text>,
         detail -> Nullable<Text>,
     }
 }
@@ -54,6 +66,48 @@ table! {
         text -> Text,
         html -> Text,
         links -> Jsonb,
+        created_at -> Timestamptz,
+    }
+}
+
+table! {
+    notifications_inbox (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        sequence -> BigInt,
+        message_id -> Uuid,
+        template -> Text,
+        category -> Text,
+        subject -> Text,
+        text -> Text,
+        links -> Jsonb,
+        created_at -> Timestamptz,
+        read_at -> Nullable<Timestamptz>,
+    }
+}
+
+table! {
+    notifications_inbox_counters (user_id) {
+        user_id -> Uuid,
+        last_sequence -> BigInt,
+    }
+}
+
+table! {
+    notifications_preferences (user_id) {
+        user_id -> Uuid,
+        revision -> BigInt,
+        choices -> Jsonb,
+        updated_at -> Timestamptz,
+    }
+}
+
+table! {
+    notifications_suppressions (address_key, channel, category) {
+        address_key -> Text,
+        channel -> Text,
+        category -> Text,
+        reason -> Text,
         created_at -> Timestamptz,
     }
 }

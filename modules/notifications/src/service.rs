@@ -5,12 +5,20 @@
 
 mod compose;
 mod deliver;
+mod export;
+mod forget;
 mod hear;
+mod inbox;
 mod list;
 mod mailbox;
+mod preferences;
 mod queue;
+mod receipts;
 mod retry;
 mod send;
+mod stream;
+mod sweep;
+mod unsubscribe;
 
 use std::sync::Arc;
 
@@ -21,17 +29,25 @@ use contracts::users::Users;
 use contracts::{Caller, ExportPerson, PersonalData, Result};
 use platform::clock::Clock;
 use platform::db::Database;
+use platform::settings::MasterKey;
 use tokio::sync::Notify;
 use url::Url;
 
 pub use deliver::Channel;
 
 pub(crate) use compose::{Asked, To};
+pub(crate) use inbox::Looked;
 pub(crate) use list::{Details, Tried};
+pub(crate) use receipts::Received;
+pub(crate) use stream::{InboxStream, Piece};
+pub(crate) use unsubscribe::Unwanted;
 
 use crate::error::StartError;
 use crate::model::render::Renderer;
+use crate::model::{Destination, Medium};
 use crate::settings::{Settings, Smtp};
+use deliver::Line;
+use stream::Streams;
 
 /// What the service is made of.
 pub struct Parts {
@@ -47,10 +63,21 @@ pub struct Parts {
     pub settings: Settings,
     /// The mail server.
     pub smtp: Smtp,
+    /// What links are signed with, and what stands for addresses.
+    pub master_key: MasterKey,
     /// Where people reach Doorward; its host names the messages.
     pub public_url: Url,
     /// Whether every message is also kept in the mailbox: for development only.
     pub mailbox: bool,
+}
+
+/// Ways for messages to leave, those to ask first at the front; at most two of each.
+#[derive(Default)]
+pub struct Outlets {
+    /// For mail.
+    pub email: Vec<Arc<dyn Channel>>,
+    /// For short messages.
+    pub sms: Vec<Arc<dyn Channel>>,
 }
 
 /// The module.
@@ -61,40 +88,54 @@ pub struct Service {
     users: Arc<dyn Users>,
     settings: Settings,
     renderer: Renderer,
-    channel: Option<Arc<dyn Channel>>,
+    email: Line,
+    sms: Line,
     mailbox: bool,
+    master_key: MasterKey,
     host: String,
+    base_url: String,
     queued: Notify,
+    streams: Streams,
 }
 
 impl Service {
-    /// Makes the module; messages leave through the mail server when one is set.
+    /// Makes the module; messages leave through the mail servers and providers that are set.
     ///
     /// # Errors
     /// When the settings are not fit for use, or the file with certificates can't be read: a sentence that says so.
     pub fn new(parts: Parts) -> std::result::Result<Self, StartError> {
-        if let Some(problem) = parts.smtp.problems(parts.mailbox).into_iter().next() {
+        let problems = [parts.smtp.problems(parts.mailbox), parts.settings.problems()].concat();
+        if let Some(problem) = problems.into_iter().next() {
             return Err(StartError(problem));
         }
-        let channel = deliver::smtp_channel(&parts.smtp)?;
-        Self::build(parts, channel)
+        let email = deliver::mail_servers(&parts.smtp)?;
+        let sms = deliver::gateways(&parts.settings, &receipts_url(&base_url(&parts.public_url)))?;
+        Self::build(parts, email, sms)
     }
 
-    /// The same with another way for messages to leave.
+    /// The same with other ways for messages to leave.
     ///
     /// # Errors
     /// When the settings are not fit for use.
-    pub fn with_channel(parts: Parts, channel: Arc<dyn Channel>) -> std::result::Result<Self, StartError> {
-        Self::build(parts, Some(channel))
+    pub fn with_outlets(parts: Parts, outlets: Outlets) -> std::result::Result<Self, StartError> {
+        let sms = outlets.sms.into_iter().map(|channel| (channel, 0)).collect();
+        Self::build(parts, outlets.email, sms)
     }
 
-    fn build(parts: Parts, channel: Option<Arc<dyn Channel>>) -> std::result::Result<Self, StartError> {
+    fn build(
+        parts: Parts,
+        email: Vec<Arc<dyn Channel>>,
+        sms: Vec<(Arc<dyn Channel>, u64)>,
+    ) -> std::result::Result<Self, StartError> {
         if let Some(problem) = parts.settings.problems().into_iter().next() {
             return Err(StartError(problem));
         }
         let renderer = Renderer::new(&parts.settings.product_name)
             .map_err(|error| StartError(format!("The message templates can't be read: {error}.")))?;
         deliver::describe();
+        let email = email.into_iter().map(|channel| (channel, 0)).collect();
+        let email = Line::new(Medium::Email, email, &parts.settings, &parts.clock);
+        let sms = Line::new(Medium::Sms, sms, &parts.settings, &parts.clock);
         let host = parts.public_url.host_str().unwrap_or("localhost").to_owned();
         Ok(Self {
             db: parts.db,
@@ -103,12 +144,44 @@ impl Service {
             users: parts.users,
             settings: parts.settings,
             renderer,
-            channel,
+            email,
+            sms,
             mailbox: parts.mailbox,
+            master_key: parts.master_key,
             host,
+            base_url: base_url(&parts.public_url),
             queued: Notify::new(),
+            streams: Streams::default(),
         })
     }
+
+    /// The name that messages and pages speak in.
+    pub(crate) fn product_name(&self) -> &str {
+        &self.settings.product_name
+    }
+
+    /// The language of pages for people whose own is not known.
+    pub(crate) fn default_language(&self) -> &'static str {
+        crate::model::locale::best([self.settings.default_locale.as_str()])
+    }
+
+    /// Stands for an address or a number, without telling it.
+    fn address_key(&self, to: &Destination) -> String {
+        self.master_key.address_key(&to.text())
+    }
+
+    /// Where providers report to; the provider's name follows.
+    fn receipts_url(&self) -> String {
+        receipts_url(&self.base_url)
+    }
+}
+
+fn base_url(public_url: &Url) -> String {
+    public_url.as_str().trim_end_matches('/').to_owned()
+}
+
+fn receipts_url(base: &str) -> String {
+    format!("{base}/api/v1/notifications/receipts")
 }
 
 impl std::fmt::Debug for Service {
@@ -123,7 +196,7 @@ impl Notifications for Service {
         Ok(self.send_for_module(caller, ask).await?)
     }
 
-    async fn export_person(&self, _: &Caller, _: ExportPerson) -> Result<PersonalData> {
-        Err(contracts::Error::unavailable("notifications.not_built", "This is not built yet."))
+    async fn export_person(&self, _: &Caller, ask: ExportPerson) -> Result<PersonalData> {
+        Ok(self.export(ask.user).await?)
     }
 }

@@ -1,31 +1,38 @@
-//! The settings of notifications: how messages are written and delivered, and the mail server they leave by.
+//! How messages are written, limited and delivered. Reading files and the environment is the application's.
 //!
-//! Two structs, because the mail server has a section of its own, `[smtp]`, beside `[notifications]`. Reading files
-//! and the environment is the application's.
+//! Mail servers and providers of short messages have files of their own below.
 
-use std::fmt;
-use std::net::IpAddr;
-use std::path::PathBuf;
+pub(crate) mod limits;
+mod sms;
+mod smtp;
+
 use std::time::Duration;
 
-use contracts::EmailAddress;
 use serde::Deserialize;
-use url::Url;
 
-use crate::model::locale;
+pub use limits::Limits;
+pub use sms::{Format, HiddenText, Kind, Sms, SmsProvider};
+pub(crate) use smtp::{Relay, Security};
+pub use smtp::{Smtp, SmtpUrl};
+
+use crate::model::{category, locale};
 
 /// How messages are written and delivered: section `notifications`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// The name that messages speak in, at most 60 characters.
     pub product_name: String,
     /// The language for people who have chosen none that there are words for (BCP 47): `en` or `de`.
     pub default_locale: String,
+    /// The categories of messages beside `security`: people may switch each of them off. At most 50 words.
+    pub categories: Vec<String>,
     /// How many messages one process sends at the same time, 1 to 256.
     pub concurrency: usize,
     /// How long one try may take, in milliseconds: asking for the address, the link and sending together.
     pub send_timeout_ms: u64,
+    /// How long one provider may take for one message, in milliseconds; then the next one is asked.
+    pub provider_timeout_ms: u64,
     /// How often to look for messages without being woken, in milliseconds: finds those whose next try has come, and
     /// those of processes that died.
     pub poll_interval_ms: u64,
@@ -37,6 +44,61 @@ pub struct Settings {
     pub retry_factor: f64,
     /// The longest wait of all, in milliseconds.
     pub retry_max_ms: u64,
+    /// After how many hours a message that was not sent is too old to be, 1 to 8760.
+    pub expire_hours: u32,
+    /// For how many days messages that are over can still be seen, 1 to 3650.
+    pub retention_days: u32,
+    /// For how many days things stay in an inbox, 1 to 3650.
+    pub inbox_days: u32,
+    /// For how many days messages stay in the mailbox of development, 1 to 3650.
+    pub mailbox_days: u32,
+    /// When a provider is left alone.
+    pub circuit: Circuit,
+    /// How many messages somebody gets.
+    pub limits: Limits,
+    /// Telling people at once what came into their inbox.
+    pub stream: Stream,
+    /// Short messages.
+    pub sms: Sms,
+}
+
+/// When a provider is left alone: section `notifications.circuit`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Circuit {
+    /// After how many failures in a row, 1 to 1000.
+    pub failures: u32,
+    /// For how many seconds, 1 to 3600; then one message tries whether it is back.
+    pub open_seconds: u32,
+}
+
+impl Default for Circuit {
+    fn default() -> Self {
+        Self { failures: 5, open_seconds: 30 }
+    }
+}
+
+/// Streams of inboxes: section `notifications.stream`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Stream {
+    /// How many one person may have open at one process, 1 to 100.
+    pub per_person: usize,
+    /// How many one process keeps open, 1 to 100000.
+    pub per_process: usize,
+    /// After how many silent seconds a comment is sent, 1 to 300.
+    pub heartbeat_seconds: u32,
+    /// How often to look for what other processes wrote, and whether the login is still good, in milliseconds, 10 to
+    /// 60000.
+    pub poll_ms: u64,
+    /// After how many minutes a stream ends, to be opened anew, 1 to 1440.
+    pub max_minutes: u32,
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Self { per_person: 5, per_process: 1_000, heartbeat_seconds: 15, poll_ms: 3_000, max_minutes: 60 }
+    }
 }
 
 impl Default for Settings {
@@ -44,13 +106,23 @@ impl Default for Settings {
         Self {
             product_name: "Doorward".to_owned(),
             default_locale: "en".to_owned(),
+            categories: ["account", "general", "marketing", "product_news"].map(str::to_owned).to_vec(),
             concurrency: 8,
             send_timeout_ms: 60_000,
+            provider_timeout_ms: 15_000,
             poll_interval_ms: 2_000,
             max_attempts: 12,
             retry_base_ms: 30_000,
             retry_factor: 2.0,
             retry_max_ms: 3_600_000,
+            expire_hours: 72,
+            retention_days: 90,
+            inbox_days: 365,
+            mailbox_days: 7,
+            circuit: Circuit::default(),
+            limits: Limits::default(),
+            stream: Stream::default(),
+            sms: Sms::default(),
         }
     }
 }
@@ -71,14 +143,61 @@ impl Settings {
             "notifications.product_name must have 1 to 60 characters.",
         );
         check(locale::is_known(&self.default_locale), "notifications.default_locale must be `en` or `de`.");
+        let words = self.categories.iter().all(|it| category::is_word(it) && it != category::SECURITY);
+        check(
+            words && self.categories.len() <= 50,
+            "notifications.categories must be at most 50 words of lower-case letters, digits and underscores; \
+             `security` is always there and not named.",
+        );
         check((1..=256).contains(&self.concurrency), "notifications.concurrency must be from 1 to 256.");
         check(self.send_timeout_ms > 0, "notifications.send_timeout_ms must be more than 0.");
+        check(self.provider_timeout_ms > 0, "notifications.provider_timeout_ms must be more than 0.");
         check(self.poll_interval_ms > 0, "notifications.poll_interval_ms must be more than 0.");
         check(self.max_attempts > 0, "notifications.max_attempts must be at least 1.");
         check(
             self.retry_factor.is_finite() && self.retry_factor >= 1.0,
             "notifications.retry_factor must be at least 1.",
         );
+        check((1..=8_760).contains(&self.expire_hours), "notifications.expire_hours must be from 1 to 8760.");
+        let days = [
+            (self.retention_days, "notifications.retention_days must be from 1 to 3650."),
+            (self.inbox_days, "notifications.inbox_days must be from 1 to 3650."),
+            (self.mailbox_days, "notifications.mailbox_days must be from 1 to 3650."),
+        ];
+        for (days, sentence) in days {
+            check((1..=3_650).contains(&days), sentence);
+        }
+        check(
+            (1..=1_000).contains(&self.circuit.failures),
+            "notifications.circuit.failures must be from 1 to 1000.",
+        );
+        check(
+            (1..=3_600).contains(&self.circuit.open_seconds),
+            "notifications.circuit.open_seconds must be from 1 to 3600.",
+        );
+        let stream = &self.stream;
+        check(
+            (1..=100).contains(&stream.per_person),
+            "notifications.stream.per_person must be from 1 to 100.",
+        );
+        check(
+            (1..=100_000).contains(&stream.per_process),
+            "notifications.stream.per_process must be from 1 to 100000.",
+        );
+        check(
+            (1..=300).contains(&stream.heartbeat_seconds),
+            "notifications.stream.heartbeat_seconds must be from 1 to 300.",
+        );
+        check(
+            (10..=60_000).contains(&stream.poll_ms),
+            "notifications.stream.poll_ms must be from 10 to 60000.",
+        );
+        check(
+            (1..=1_440).contains(&stream.max_minutes),
+            "notifications.stream.max_minutes must be from 1 to 1440.",
+        );
+        problems.extend(self.limits.problems());
+        problems.extend(self.sms.problems());
         problems
     }
 
@@ -91,274 +210,15 @@ impl Settings {
     pub(crate) fn lease(&self) -> Duration {
         self.send_timeout().saturating_mul(2)
     }
-}
 
-/// The mail server: section `smtp`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Smtp {
-    /// `smtps://USER:PASSWORD@HOST` (TLS from the start), `smtp://USER:PASSWORD@HOST` (STARTTLS, required) or
-    /// `smtp+insecure://HOST` (no TLS and no password). A server on this machine, `smtp://127.0.0.1:2525`, needs no
-    /// TLS either. Empty: no mail server.
-    pub url: SmtpUrl,
-    /// The sender, as `mail@example.org` or `Name <mail@example.org>`.
-    pub from: String,
-    /// A file with PEM certificates of authorities to trust beside the public ones. Empty: none.
-    pub ca_file: PathBuf,
-    /// How many idle connections are kept open, 0 to 64.
-    pub idle_connections: usize,
-    /// How long an idle connection is kept, in milliseconds.
-    pub idle_timeout_ms: u64,
-    /// How long making a connection may take, in milliseconds.
-    pub connect_timeout_ms: u64,
-}
-
-impl Default for Smtp {
-    fn default() -> Self {
-        Self {
-            url: SmtpUrl::default(),
-            from: String::new(),
-            ca_file: PathBuf::new(),
-            idle_connections: 4,
-            idle_timeout_ms: 30_000,
-            connect_timeout_ms: 10_000,
-        }
-    }
-}
-
-impl Smtp {
-    /// What is wrong with it, a sentence each. Outside development there must be a mail server.
-    #[must_use]
-    pub fn problems(&self, development: bool) -> Vec<String> {
-        let mut problems = Vec::new();
-        if self.url.is_empty() {
-            if !development {
-                problems.push(
-                    "smtp.url is not set, so no mail could leave: set it to `smtps://USER:PASSWORD@HOST`, or use the \
-                     development profile, which keeps messages in a mailbox page."
-                        .to_owned(),
-                );
-            }
-            return problems;
-        }
-        problems.extend(self.url.relay().err().map(str::to_owned));
-        if !self.from.is_empty() {
-            problems.extend(self.sender().err().map(str::to_owned));
-        } else if !development {
-            problems.push(WRONG_SENDER.to_owned());
-        }
-        if self.idle_connections > 64 {
-            problems.push("smtp.idle_connections must be from 0 to 64.".to_owned());
-        }
-        if self.connect_timeout_ms == 0 {
-            problems.push("smtp.connect_timeout_ms must be more than 0.".to_owned());
-        }
-        problems
-    }
-
-    /// The sender's name, when it has one, and address.
-    pub(crate) fn sender(&self) -> Result<(Option<String>, EmailAddress), &'static str> {
-        let from = if self.from.is_empty() { NOBODY } else { self.from.trim() };
-        let (name, address) = match from.strip_suffix('>').and_then(|from| from.split_once('<')) {
-            Some((name, address)) => (name.trim(), address),
-            None => ("", from),
-        };
-        let address = EmailAddress::parse(address).map_err(|_| WRONG_SENDER)?;
-        if name.chars().any(|c| c.is_control() || "<>\"@".contains(c)) {
-            return Err(WRONG_SENDER);
-        }
-        Ok(((!name.is_empty()).then(|| name.to_owned()), address))
-    }
-}
-
-const WRONG_SENDER: &str =
-    "smtp.from must be the sender of all mail, as `mail@example.org` or `Name <mail@example.org>`.";
-
-/// The sender in development, when none is set: a domain that never exists (RFC 2606 section 2).
-const NOBODY: &str = "Doorward <no-reply@doorward.invalid>";
-
-/// Where the mail server is. It may hold a password, so it prints only its scheme.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct SmtpUrl(String);
-
-/// A mail server and how to talk to it.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Relay {
-    pub(crate) security: Security,
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) credentials: Option<(String, String)>,
-}
-
-/// How the connection to a mail server is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Security {
-    /// TLS from the first byte (RFC 8314 section 3.3).
-    Implicit,
-    /// TLS after STARTTLS (RFC 3207); without it nothing is sent.
-    StartTls,
-    /// None.
-    Insecure,
-}
-
-impl SmtpUrl {
-    /// Whether there is no mail server.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(crate) fn relay(&self) -> Result<Relay, &'static str> {
-        const WRONG: &str = "smtp.url must be `smtps://USER:PASSWORD@HOST:PORT`, `smtp://…` (STARTTLS) or \
-                             `smtp+insecure://HOST:PORT`, and nothing may follow the port.";
-        let url = Url::parse(&self.0).map_err(|_| WRONG)?;
-        let (security, port) = match url.scheme() {
-            "smtps" => (Security::Implicit, 465),
-            "smtp" => (Security::StartTls, 587),
-            "smtp+insecure" => (Security::Insecure, 25),
-            _ => return Err(WRONG),
-        };
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(WRONG)?;
-        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-            return Err(WRONG);
-        }
-        let security = if security == Security::StartTls && is_this_machine(host) && url.username().is_empty()
-        {
-            Security::Insecure
-        } else {
-            security
-        };
-        let credentials = match (decoded(url.username()), url.password().map(decoded)) {
-            (user, None) if user.is_empty() => None,
-            (user, Some(password)) if !user.is_empty() => Some((user, password)),
-            _ => return Err("smtp.url must hold a user and a password, or neither."),
-        };
-        if security == Security::Insecure && credentials.is_some() {
-            return Err(
-                "smtp.url must not hold a password when it says `smtp+insecure`: it would cross the network \
-                        readable. Use `smtps://` or `smtp://`.",
-            );
-        }
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Relay { security, host, port: url.port().unwrap_or(port), credentials })
-    }
-}
-
-/// Whether what is sent there never leaves this machine.
-fn is_this_machine(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-/// The form decoder is the percent decoder that is at hand; a plus, which it would read as a space, is kept from it.
-fn decoded(part: &str) -> String {
-    let part = part.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
-    url::form_urlencoded::parse(part.as_bytes()).map(|(text, _)| text.into_owned()).next().unwrap_or_default()
-}
-
-impl From<&str> for SmtpUrl {
-    fn from(url: &str) -> Self {
-        Self(url.to_owned())
-    }
-}
-
-impl fmt::Display for SmtpUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.split_once("://") {
-            Some((scheme, _)) => write!(f, "{scheme}://***"),
-            None if self.0.is_empty() => Ok(()),
-            None => f.write_str("***"),
-        }
-    }
-}
-
-impl fmt::Debug for SmtpUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
+    pub(crate) fn expiry(&self) -> Duration {
+        Duration::from_secs(u64::from(self.expire_hours) * 3_600)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn relay(url: &str) -> Result<Relay, &'static str> {
-        SmtpUrl::from(url).relay()
-    }
-
-    #[test]
-    fn the_scheme_says_how_the_connection_is_protected() {
-        let of = |url| relay(url).map(|relay| (relay.security, relay.host, relay.port));
-        assert_eq!(of("smtps://u:p@mx.example"), Ok((Security::Implicit, "mx.example".to_owned(), 465)));
-        assert_eq!(of("smtp://u:p@mx.example"), Ok((Security::StartTls, "mx.example".to_owned(), 587)));
-        assert_eq!(
-            of("smtp+insecure://127.0.0.1:2525"),
-            Ok((Security::Insecure, "127.0.0.1".to_owned(), 2525))
-        );
-        assert_eq!(of("smtp://127.0.0.1:2525"), Ok((Security::Insecure, "127.0.0.1".to_owned(), 2525)));
-        assert_eq!(of("smtp://[::1]:2525"), Ok((Security::Insecure, "::1".to_owned(), 2525)));
-        assert_eq!(of("smtp://localhost"), Ok((Security::Insecure, "localhost".to_owned(), 587)));
-        assert_eq!(of("smtp://u:p@localhost"), Ok((Security::StartTls, "localhost".to_owned(), 587)));
-        assert_eq!(
-            of("smtp://localhost.evil.test"),
-            Ok((Security::StartTls, "localhost.evil.test".to_owned(), 587))
-        );
-        assert_eq!(of("smtps://[::1]:2465/"), Ok((Security::Implicit, "::1".to_owned(), 2465)));
-        let spelled =
-            relay("smtps://mail%40example.org:a+b%2F%26=%20c@mx.example").unwrap_or_else(|_| unreachable!());
-        assert_eq!(spelled.credentials, Some(("mail@example.org".to_owned(), "a+b/&= c".to_owned())));
-    }
-
-    #[test]
-    fn what_would_be_unsafe_or_misread_is_refused() {
-        let bad = [
-            "mx.example",
-            "http://mx.example",
-            "smtps://",
-            "smtps://mx.example/path",
-            "smtps://mx.example?tls=none",
-            "smtps://mx.example#x",
-            "smtps://u@mx.example",
-            "smtps://:p@mx.example",
-            "smtp+insecure://u:p@mx.example",
-        ];
-        for url in bad {
-            assert!(relay(url).is_err(), "{url}");
-        }
-    }
-
-    #[test]
-    fn a_password_is_never_printed() {
-        let smtp = Smtp { url: "smtps://user:hunter2@mx.example".into(), ..Smtp::default() };
-        let text = format!("{smtp:?} {}", smtp.url);
-        assert!(
-            !text.contains("hunter2") && !text.contains("user") && !text.contains("mx.example"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn only_development_may_go_without_a_mail_server() {
-        let none = Smtp::default();
-        assert!(none.problems(true).is_empty());
-        assert!(none.problems(false).first().is_some_and(|told| told.contains("smtp.url is not set")));
-        let unsigned = Smtp { url: "smtps://mx.example".into(), ..Smtp::default() };
-        assert_eq!(unsigned.problems(true), Vec::<String>::new());
-        assert!(unsigned.problems(false).first().is_some_and(|told| told.contains("smtp.from")));
-        let whole = Smtp { from: "Doorward <mail@example.org>".to_owned(), ..unsigned };
-        assert!(whole.problems(false).is_empty(), "{:?}", whole.problems(false));
-    }
-
-    #[test]
-    fn a_sender_is_a_name_and_an_address() {
-        let sender = |from: &str| Smtp { from: from.to_owned(), ..Smtp::default() }.sender();
-        assert_eq!(sender("a@b.org").map(|(name, _)| name), Ok(None));
-        assert_eq!(sender("Ä & Co <a@b.org>").map(|(name, _)| name), Ok(Some("Ä & Co".to_owned())));
-        for wrong in ["a", "Name <a>", "a@b.org, c@d.org", "x\r\ny <a@b.org>", "<a@b.org"] {
-            assert!(sender(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn the_defaults_are_fit_for_use() {
@@ -368,8 +228,18 @@ mod tests {
             max_attempts: 0,
             retry_factor: f64::NAN,
             default_locale: "fr".to_owned(),
+            categories: vec!["security".to_owned()],
+            retention_days: 0,
+            circuit: Circuit { failures: 0, open_seconds: 0 },
+            stream: Stream {
+                per_person: 0,
+                per_process: 0,
+                heartbeat_seconds: 0,
+                poll_ms: 0,
+                max_minutes: 0,
+            },
             ..Settings::default()
         };
-        assert_eq!(wrong.problems().len(), 4);
+        assert_eq!(wrong.problems().len(), 13);
     }
 }

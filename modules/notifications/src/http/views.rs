@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::model::{Attempt, DeliveryId, Medium, Message, MessageState};
+use crate::model::{Attempt, DeliveryId, Medium, Message, MessageState, Reason};
 use crate::service::{Asked, Details, To, Tried};
 use crate::store::messages::Filter;
 
@@ -25,10 +25,11 @@ pub(super) struct SendRequest {
     #[serde(default)]
     #[schema(value_type = Object)]
     data: Map<String, Value>,
-    /// Over which channels; there is `email`. All there are when absent.
+    /// Over which channels: `email`, `sms`, `inbox`. When absent, those of the template for a person, and the only one
+    /// that fits for an address or a number.
     #[schema(min_items = 1)]
     channels: Option<Vec<String>>,
-    /// Such as `security`; the template's own when absent.
+    /// `security`, or one of the setting `notifications.categories`; the template's own when absent.
     #[schema(pattern = "^[a-z][a-z0-9_]{0,63}$")]
     category: Option<String>,
 }
@@ -43,7 +44,8 @@ pub(super) struct SendTo {
     /// An address.
     #[schema(format = Email)]
     email: Option<String>,
-    /// A phone number; there is no channel to phones yet, so it is refused.
+    /// A phone number (E.164), such as `+436601234567`.
+    #[schema(pattern = "^\\+[1-9][0-9]{6,14}$")]
     phone: Option<String>,
 }
 
@@ -72,13 +74,18 @@ pub(super) struct Queued {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
-    /// In this state: `queued`, `sent`, `failed` or `obsolete`.
+    /// In this state: `queued`, `sent`, `failed`, `suppressed` or `obsolete`.
     #[param(value_type = Option<State>)]
     state: Option<State>,
     /// To this person.
     user_id: Option<UserId>,
     /// Made of this template.
     template: Option<String>,
+    /// Over this channel, perhaps beside others: `email`, `sms` or `inbox`.
+    #[param(value_type = Option<Channel>)]
+    channel: Option<Channel>,
+    /// Of this category.
+    category: Option<String>,
     /// At most so many.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
@@ -88,7 +95,7 @@ pub(super) struct ListQuery {
 }
 
 /// What became of a message: `queued` while a try is left, `sent` when every channel took it, `failed` when one was
-/// given up, `obsolete` when there was no reason left to send it.
+/// given up or did not arrive, `suppressed` when it was held back, `obsolete` when there was no reason left to send it.
 #[derive(Clone, Copy, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = NotificationState)]
@@ -96,7 +103,28 @@ pub(super) enum State {
     Queued,
     Sent,
     Failed,
+    Suppressed,
     Obsolete,
+}
+
+/// The way a message takes.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = NotificationChannel)]
+pub(super) enum Channel {
+    Email,
+    Sms,
+    Inbox,
+}
+
+impl From<Channel> for Medium {
+    fn from(channel: Channel) -> Self {
+        match channel {
+            Channel::Email => Self::Email,
+            Channel::Sms => Self::Sms,
+            Channel::Inbox => Self::Inbox,
+        }
+    }
 }
 
 impl From<State> for MessageState {
@@ -105,6 +133,7 @@ impl From<State> for MessageState {
             State::Queued => Self::Queued,
             State::Sent => Self::Sent,
             State::Failed => Self::Failed,
+            State::Suppressed => Self::Suppressed,
             State::Obsolete => Self::Obsolete,
         }
     }
@@ -116,6 +145,7 @@ impl From<MessageState> for State {
             MessageState::Queued => Self::Queued,
             MessageState::Sent => Self::Sent,
             MessageState::Failed => Self::Failed,
+            MessageState::Suppressed => Self::Suppressed,
             MessageState::Obsolete => Self::Obsolete,
         }
     }
@@ -125,13 +155,26 @@ impl ListQuery {
     /// A cursor belongs to one choice of filters.
     fn list(&self) -> String {
         let state = self.state.map(|state| MessageState::from(state).as_str());
-        format!("notifications {state:?} {:?} {:?}", self.user_id, self.template)
+        let channel = self.medium().map(Medium::as_str);
+        let (user, template, category) = (self.user_id, &self.template, &self.category);
+        format!("notifications {state:?} {user:?} {template:?} {channel:?} {category:?}")
+    }
+
+    fn medium(&self) -> Option<Medium> {
+        self.channel.map(Medium::from)
     }
 
     pub(super) fn filter(&self, cursors: &Cursors) -> Result<Filter> {
         let before = self.cursor.as_deref().map(|cursor| cursors.decode(&self.list(), cursor)).transpose()?;
         let state = self.state.map(MessageState::from);
-        Ok(Filter { state, user: self.user_id, template: self.template.clone(), before })
+        Ok(Filter {
+            state,
+            user: self.user_id,
+            template: self.template.clone(),
+            category: self.category.clone(),
+            medium: self.medium(),
+            before,
+        })
     }
 
     /// One more than a page holds tells whether there is a next one.
@@ -162,7 +205,7 @@ pub(super) struct Notification {
 }
 
 /// Who gets it: one of these.
-#[derive(Serialize, ToSchema)]
+#[derive(Default, Serialize, ToSchema)]
 #[schema(as = NotificationAddressee)]
 struct SentTo {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,13 +213,16 @@ struct SentTo {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = Email)]
     email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<String>,
 }
 
 impl From<Message> for Notification {
     fn from(message: Message) -> Self {
         let to = match message.to {
-            Recipient::User(user) => SentTo { user_id: Some(user), email: None },
-            Recipient::Email(email) => SentTo { user_id: None, email: Some(email.as_str().to_owned()) },
+            Recipient::User(user) => SentTo { user_id: Some(user), ..SentTo::default() },
+            Recipient::Email(email) => SentTo { email: Some(email.as_str().to_owned()), ..SentTo::default() },
+            Recipient::Phone(phone) => SentTo { phone: Some(phone.as_str().to_owned()), ..SentTo::default() },
         };
         Self {
             id: message.id,
@@ -204,17 +250,28 @@ pub(super) struct NotificationDetails {
 struct DeliveryView {
     #[schema(value_type = String, format = Uuid)]
     id: DeliveryId,
-    /// `email`.
+    /// `email`, `sms` or `inbox`.
     channel: &'static str,
-    /// `queued`, `sending`, `sent`, `parked` (given up) or `obsolete` (no reason left to send it).
+    /// `queued`, `sending`, `sent`, `delivered` and `undelivered` (as its provider says), `parked` (given up),
+    /// `suppressed` (held back) or `obsolete` (no reason left to send it).
     state: &'static str,
+    /// Why it is not sent, as a stable word such as `preference_off`, when it is not.
+    reason: Option<&'static str>,
     /// When the next try begins, when there is one.
     next_attempt_at: Option<Time>,
     sent_at: Option<Time>,
-    /// Why it is not sent, when it is not.
+    /// The same as a sentence, without addresses.
     last_error: Option<String>,
     /// The Message-Id of the mail, the same at every try.
     message_id: String,
+    /// Which provider took it: `primary` or `fallback`.
+    provider: Option<String>,
+    /// What the provider calls it.
+    provider_message_id: Option<String>,
+    /// In how many parts a short message was sent.
+    segments: Option<i64>,
+    /// When the provider said what became of it.
+    receipt_at: Option<Time>,
     attempts: Vec<AttemptView>,
 }
 
@@ -227,8 +284,12 @@ struct AttemptView {
     started_at: Time,
     /// Null while it goes on.
     finished_at: Option<Time>,
-    /// `sent`, `temporary`, `permanent`, `obsolete` or `interrupted`; null while it goes on.
+    /// `sent`, `temporary`, `permanent`, `suppressed`, `obsolete` or `interrupted`; null while it goes on.
     outcome: Option<&'static str>,
+    /// Why, as a stable word.
+    reason: Option<&'static str>,
+    /// Which provider was asked last.
+    provider: Option<String>,
     /// Why, without addresses.
     detail: Option<String>,
 }
@@ -246,10 +307,15 @@ impl From<Tried> for DeliveryView {
             id: delivery.id,
             channel: delivery.medium.as_str(),
             state: delivery.state.as_str(),
+            reason: delivery.reason.map(Reason::as_str),
             next_attempt_at: delivery.due_at,
             sent_at: delivery.sent_at,
             last_error: delivery.last_error,
             message_id: delivery.rfc_message_id,
+            provider: delivery.provider,
+            provider_message_id: delivery.provider_ref,
+            segments: delivery.segments,
+            receipt_at: delivery.receipt_at,
             attempts: attempts.into_iter().map(AttemptView::from).collect(),
         }
     }
@@ -262,6 +328,8 @@ impl From<Attempt> for AttemptView {
             started_at: attempt.started_at,
             finished_at: attempt.finished_at,
             outcome: attempt.outcome.map(|outcome| outcome.as_str()),
+            reason: attempt.reason.map(Reason::as_str),
+            provider: attempt.provider,
             detail: attempt.detail,
         }
     }

@@ -4,7 +4,9 @@
 //! error, not an empty string. In `.html` every value is escaped; the text and the subject hold values from which
 //! `words.rs` has taken what a reader could be tricked with.
 
-use std::fmt::{self, Write as _};
+mod files;
+
+use std::fmt;
 use std::time::Duration;
 
 use contracts::Time;
@@ -12,48 +14,10 @@ use minijinja::value::{Value, ViaDeserialize};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 use serde_json::Map;
 
+use files::{LAYOUT, NOTICES, TEMPLATES};
+
 use super::template::{Kind, Template};
 use super::words;
-
-type File = (&'static str, &'static str);
-
-macro_rules! file {
-    ($path:expr) => {
-        ($path, include_str!(concat!("templates/", $path)))
-    };
-}
-
-/// The files of one template in every language.
-macro_rules! template {
-    ($name:literal) => {
-        [
-            file!(concat!($name, "/en/subject.txt")),
-            file!(concat!($name, "/en/body.txt")),
-            file!(concat!($name, "/en/body.html")),
-            file!(concat!($name, "/de/subject.txt")),
-            file!(concat!($name, "/de/body.txt")),
-            file!(concat!($name, "/de/body.html")),
-        ]
-    };
-}
-
-const LAYOUT: [File; 8] = [
-    file!("layout/layout.html"),
-    file!("layout/layout.txt"),
-    file!("layout/en/words.jinja"),
-    file!("layout/en/footer.txt"),
-    file!("layout/en/footer.html"),
-    file!("layout/de/words.jinja"),
-    file!("layout/de/footer.txt"),
-    file!("layout/de/footer.html"),
-];
-
-const TEMPLATES: [[File; 6]; 4] = [
-    template!("email_verification"),
-    template!("registration_repeated"),
-    template!("session_ended"),
-    template!("announcement"),
-];
 
 /// What a message says and to whom, before it is put into words.
 pub(crate) struct Letter<'a> {
@@ -64,6 +28,8 @@ pub(crate) struct Letter<'a> {
     pub(crate) link: Option<Link<'a>>,
     /// When that happened which the message tells of.
     pub(crate) happened_at: Time,
+    /// Where a reader says that such mails are not wanted any more.
+    pub(crate) unsubscribe: Option<&'a str>,
 }
 
 /// A link that auth minted, and how long it lives from now.
@@ -108,7 +74,7 @@ impl Renderer {
         });
         templates.set_formatter(write_value);
         templates.add_filter("paragraphs", paragraphs);
-        for (name, source) in LAYOUT.iter().chain(TEMPLATES.iter().flatten()) {
+        for (name, source) in LAYOUT.iter().chain(TEMPLATES.iter().flatten()).chain(&NOTICES) {
             templates.add_template(name, source)?;
         }
         Ok(Self { templates, product: words::line(product) })
@@ -128,6 +94,28 @@ impl Renderer {
             subject,
             links: links(letter),
         })
+    }
+
+    /// The short form: a text for an inbox, with its subject and links beside it.
+    ///
+    /// # Errors
+    /// As for [`Renderer::render`], and when the template has no short form.
+    pub(crate) fn notice(&self, letter: &Letter<'_>) -> Result<Rendered, minijinja::Error> {
+        let subject = words::subject(&self.part(letter, "subject.txt", "")?);
+        let text = words::prose(&self.part(letter, "notice.txt", &subject)?);
+        Ok(Rendered { subject, html: page(&text), text, links: links(letter) })
+    }
+
+    /// The short form as a text to a phone: who sends it, what it says, and its link.
+    ///
+    /// # Errors
+    /// As for [`Renderer::notice`].
+    pub(crate) fn sms(&self, letter: &Letter<'_>) -> Result<Rendered, minijinja::Error> {
+        let notice = self.notice(letter)?;
+        let said =
+            [format!("{}: {}", self.product, notice.text)].into_iter().chain(notice.links.iter().cloned());
+        let text = said.collect::<Vec<_>>().join(" ");
+        Ok(Rendered { subject: String::new(), html: page(&text), text, links: notice.links })
     }
 
     fn part(&self, letter: &Letter<'_>, file: &str, subject: &str) -> Result<String, minijinja::Error> {
@@ -159,15 +147,24 @@ impl Renderer {
             content => Value::from_safe_string(content),
             locale => letter.locale,
             product => self.product,
+            unsubscribe => letter.unsubscribe,
             subject,
         })
     }
+}
+
+/// A plain text as a page, for the mailbox of development.
+fn page(text: &str) -> String {
+    let mut html = String::from("<!doctype html><meta charset=\"utf-8\"><p style=\"white-space:pre-wrap\">");
+    text.chars().for_each(|c| push_escaped(c, &mut html));
+    html + "</p>"
 }
 
 /// The value as a reader may see it: cleaned once more, because what is stored may be older than a rule.
 fn shown(value: Option<&serde_json::Value>, kind: Kind) -> serde_json::Value {
     match value {
         Some(serde_json::Value::String(text)) if kind == Kind::Text => words::prose(text).into(),
+        Some(serde_json::Value::String(text)) if kind == Kind::Label => words::name(text).into(),
         Some(serde_json::Value::String(text)) => words::line(text).into(),
         _ => serde_json::Value::Null,
     }
@@ -190,18 +187,20 @@ fn write_value(
     if !matches!(state.auto_escape(), AutoEscape::Html) || value.is_safe() {
         return minijinja::escape_formatter(out, state, value);
     }
-    for c in value.to_string().chars() {
-        match c {
-            '&' => out.write_str("&amp;"),
-            '<' => out.write_str("&lt;"),
-            '>' => out.write_str("&gt;"),
-            '"' => out.write_str("&quot;"),
-            '\'' => out.write_str("&#39;"),
-            c => out.write_char(c),
-        }
-        .map_err(minijinja::Error::from)?;
+    let mut escaped = String::new();
+    value.to_string().chars().for_each(|c| push_escaped(c, &mut escaped));
+    out.write_str(&escaped).map_err(minijinja::Error::from)
+}
+
+fn push_escaped(c: char, out: &mut String) {
+    match c {
+        '&' => out.push_str("&amp;"),
+        '<' => out.push_str("&lt;"),
+        '>' => out.push_str("&gt;"),
+        '"' => out.push_str("&quot;"),
+        '\'' => out.push_str("&#39;"),
+        c => out.push(c),
     }
-    Ok(())
 }
 
 /// A text as paragraphs of lines: an empty line parts two paragraphs.
@@ -256,6 +255,7 @@ mod tests {
             data: data.as_object().unwrap(),
             link,
             happened_at: AT,
+            unsubscribe: None,
         };
         Renderer::new("Doorward").unwrap().render(&letter).unwrap()
     }
@@ -263,6 +263,7 @@ mod tests {
     fn sample(template: &Template) -> serde_json::Value {
         let text = |kind| match kind {
             Kind::Line => "A line & more",
+            Kind::Label => "reset",
             Kind::Text => "One\nTwo\n\nThree",
             Kind::Url => "https://example.org/news?a=1&b=2",
             Kind::Request => "019dc0de-0000-7000-8000-000000000000",
@@ -343,6 +344,7 @@ mod tests {
             data: data.as_object().unwrap(),
             link: None,
             happened_at: AT,
+            unsubscribe: None,
         };
         let error = Renderer::new("Doorward").unwrap().render(&letter).unwrap_err();
         let told = format!("{error} {error:?} {error:#}");

@@ -8,13 +8,16 @@ use contracts::Fields;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::words;
+use super::category::SECURITY;
+use super::{Medium, words};
 
 /// What a variable holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// One line, at most 200 characters.
     Line,
+    /// One line in which nothing looks like an address to click, at most 100 characters: what a stranger may have written.
+    Label,
     /// Several paragraphs, at most 20 000 characters.
     Text,
     /// An absolute http or https address, at most 2 000 characters.
@@ -49,21 +52,43 @@ pub(crate) struct Template {
     /// their words promise that something happened here.
     pub(crate) open: bool,
     pub(crate) variables: &'static [Variable],
+    /// Over which channels it goes when the sender doesn't say. To a bare address it goes over that alone.
+    pub(crate) media: &'static [Medium],
+    /// Whether it has a short form (`notice.txt`), for short messages and inboxes.
+    pub(crate) notice: bool,
 }
 
 /// The name of the variable that is exchanged for a link.
 pub(crate) const REQUEST: &str = "request";
 
+/// A message of Doorward itself about the security of an account.
+const fn security(name: &'static str, variables: &'static [Variable]) -> Template {
+    Template { name, category: SECURITY, open: false, variables, media: &[Medium::Email], notice: false }
+}
+
+/// The same, told in the inbox too.
+const fn noticed(name: &'static str, variables: &'static [Variable]) -> Template {
+    Template { media: &[Medium::Email, Medium::Inbox], notice: true, ..security(name, variables) }
+}
+
 /// Every template.
-pub(crate) static CATALOGUE: [Template; 4] = [
-    Template {
-        name: "email_verification",
-        category: "security",
-        open: false,
-        variables: &[required(REQUEST, Kind::Request)],
-    },
-    Template { name: "registration_repeated", category: "security", open: false, variables: &[] },
-    Template { name: "session_ended", category: "security", open: false, variables: &[] },
+pub(crate) static CATALOGUE: [Template; 9] = [
+    security("email_verification", &[required(REQUEST, Kind::Request)]),
+    security("registration_repeated", &[]),
+    noticed("session_ended", &[]),
+    security("password_reset", &[required(REQUEST, Kind::Request)]),
+    noticed("password_changed", &[required("how", Kind::Label)]),
+    security("invitation", &[required(REQUEST, Kind::Request)]),
+    security(
+        "sign_in_noticed",
+        &[
+            required(REQUEST, Kind::Request),
+            required("at", Kind::Label),
+            optional("device", Kind::Label),
+            optional("address", Kind::Label),
+        ],
+    ),
+    security("email_changed", &[]),
     Template {
         name: "announcement",
         category: "general",
@@ -73,6 +98,8 @@ pub(crate) static CATALOGUE: [Template; 4] = [
             required("text", Kind::Text),
             optional("link", Kind::Url),
         ],
+        media: &[Medium::Email, Medium::Inbox],
+        notice: true,
     },
 ];
 
@@ -112,6 +139,11 @@ impl Template {
         kept
     }
 
+    /// Whether it can take this way.
+    pub(crate) fn fits(&self, medium: Medium) -> bool {
+        medium == Medium::Email || self.notice
+    }
+
     /// Whether it carries a link that auth mints at the moment of sending.
     pub(crate) fn has_minted_link(&self) -> bool {
         self.variables.iter().any(|variable| variable.kind == Kind::Request)
@@ -125,6 +157,7 @@ impl Kind {
         let text = value.as_str().ok_or_else(|| ("wrong_kind", "Must be a string.".into()))?;
         match self {
             Self::Line => filled(words::line(text), 200),
+            Self::Label => filled(words::name(text).unwrap_or_default(), 100),
             Self::Text => filled(words::prose(text), 20_000),
             Self::Url => address(text),
             Self::Request => match text.parse::<contracts::OneTimeRequestId>() {

@@ -37,6 +37,39 @@ pub(crate) fn name(text: &str) -> Option<String> {
     (!short.is_empty()).then(|| short.to_owned())
 }
 
+/// What kind of device a client says it is, in words that a reader knows: `Firefox, Linux`. What is not known is told
+/// by its first word.
+pub(crate) fn device(user_agent: &str) -> Option<String> {
+    const BROWSERS: [(&str, &str); 7] = [
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("FxiOS/", "Firefox"),
+        ("CriOS/", "Chrome"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ];
+    const SYSTEMS: [(&str, &str); 6] = [
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("Linux", "Linux"),
+    ];
+    let known = |all: &[(&str, &'static str)]| {
+        all.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
+    };
+    match (known(&BROWSERS), known(&SYSTEMS)) {
+        (Some(browser), Some(system)) => Some(format!("{browser}, {system}")),
+        (Some(one), None) | (None, Some(one)) => Some(one.to_owned()),
+        (None, None) => {
+            let first = user_agent.split([' ', '/', '(']).next().unwrap_or_default();
+            name(&first.chars().take(40).collect::<String>())
+        }
+    }
+}
+
 /// A subject: one line of at most 200 characters in which nothing looks like an address to click.
 pub(crate) fn subject(text: &str) -> String {
     unlinked(&line(text)).chars().take(200).collect()
@@ -81,6 +114,18 @@ fn push_unlinked(word: &str, out: &mut String) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_device_is_told_in_known_words() {
+        let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+        let phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605 Version/18.0 Mobile Safari/604.1";
+        assert_eq!(device(firefox).as_deref(), Some("Firefox, Linux"));
+        assert_eq!(device(phone).as_deref(), Some("Safari, iPhone"));
+        assert_eq!(device("curl/8.5.0").as_deref(), Some("curl"));
+        assert_eq!(device("http://evil.example/ click").as_deref(), Some("http:"));
+        assert_eq!(device("evil.example/1").as_deref(), Some("evil. example"));
+        assert_eq!(device(""), None);
+    }
 
     #[test]
     fn a_line_has_no_way_to_become_two() {

@@ -4,9 +4,14 @@
 //! same Message-Id. No transaction is open while a try goes on. One message never holds up others: tries run side by
 //! side, each with a deadline, and a panic ends only its own.
 
+mod admit;
 mod attempt;
+mod breaker;
 mod claim;
+mod gateway;
+mod line;
 mod numbers;
+mod reader;
 mod settle;
 mod smtp;
 
@@ -19,8 +24,11 @@ use futures_util::stream::FuturesUnordered;
 use platform::db;
 use tokio_util::sync::CancellationToken;
 
-pub(super) use numbers::describe;
-pub(super) use smtp::smtp_channel;
+pub(super) use gateway::gateways;
+pub(crate) use line::{Line, NAMES};
+pub(super) use numbers::{RECEIPTS, STREAMS, describe};
+pub(super) use settle::mark;
+pub(super) use smtp::mail_servers;
 
 use super::Service;
 use crate::model::{Failure, Letter};
@@ -28,17 +36,22 @@ use crate::model::{Failure, Letter};
 /// A way for messages to leave.
 #[async_trait]
 pub trait Channel: Send + Sync {
-    /// Hands a letter over. `Ok` means that the other side has taken responsibility for it. May be called again with
-    /// the same letter.
+    /// Hands a letter over. `Ok` means that the other side has taken responsibility for it, and holds what it calls the
+    /// letter. May be called again with the same letter.
     ///
     /// # Errors
     /// Why it was not taken, and whether trying again may help.
-    async fn send(&self, letter: &Letter) -> Result<(), Failure>;
+    async fn send(&self, letter: &Letter) -> Result<Option<String>, Failure>;
 }
 
 impl Service {
-    /// Delivers until told to stop, then ends the tries that are under way. Several processes may do this at once.
+    /// Delivers until told to stop, then ends the tries that are under way; beside that, forgets what is old. Several
+    /// processes may do this at once.
     pub async fn work(self: Arc<Self>, stop: CancellationToken) {
+        tokio::join!(self.deliver_until(&stop), self.sweep_until(&stop));
+    }
+
+    async fn deliver_until(&self, stop: &CancellationToken) {
         let mut tries = FuturesUnordered::new();
         let mut measured: Option<Instant> = None;
         while !stop.is_cancelled() {

@@ -1,16 +1,17 @@
 //! Keeping a message and what has to be done about it, in the transaction of whoever accepts it.
 
-use contracts::notifications::MessageQueued;
+use contracts::notifications::{MessageQueued, Recipient};
 use contracts::{Caller, NotificationId, Time};
 use platform::db::{self, DbConn};
 use platform::outbox;
 
 use super::Service;
-use crate::model::{Delivery, DeliveryId, DeliveryState, Draft, Medium, Message, MessageState};
+use crate::model::{Delivery, DeliveryId, DeliveryState, Destination, Draft, Medium, Message, MessageState};
 use crate::store;
+use crate::store::messages::Kept;
 
 impl Service {
-    /// Keeps the message, its delivery and the fact; gives the earlier one when there is one with the same
+    /// Keeps the message, its deliveries and the fact; gives the earlier one when there is one with the same
     /// deduplication key. Call [`Service::wake`] after the commit.
     pub(super) async fn queue(
         &self,
@@ -23,6 +24,7 @@ impl Service {
         let message = Message {
             id: NotificationId::new(),
             to: draft.to,
+            about: draft.about,
             template: draft.template.name.to_owned(),
             locale: draft.locale,
             data: draft.data,
@@ -31,27 +33,46 @@ impl Service {
             created_at: now,
             updated_at: now,
         };
-        if !store::messages::insert(tx, &message, key).await? {
+        let kept = Kept { deduplication_key: key, address_key: self.key_of(&message.to) };
+        if !store::messages::insert(tx, &message, kept).await? {
             return store::messages::by_deduplication_key(tx, key.unwrap_or_default()).await;
         }
-        store::deliveries::insert(tx, &self.first_delivery(message.id, now)).await?;
+        for medium in draft.media {
+            store::deliveries::insert(tx, &self.first_delivery(message.id, medium, now)).await?;
+        }
         outbox::publish(tx, now, caller, &MessageQueued { notification: message.id }).await?;
         Ok(message.id)
     }
 
-    fn first_delivery(&self, message: NotificationId, now: Time) -> Delivery {
+    /// Stands for a bare address, so that it can be found without being known.
+    fn key_of(&self, to: &Recipient) -> Option<String> {
+        match to {
+            Recipient::User(_) => None,
+            Recipient::Email(address) => Some(self.address_key(&Destination::Email(address.clone()))),
+            Recipient::Phone(number) => Some(self.address_key(&Destination::Phone(number.clone()))),
+        }
+    }
+
+    fn first_delivery(&self, message: NotificationId, medium: Medium, now: Time) -> Delivery {
         let id = DeliveryId::new();
         Delivery {
             id,
             message,
-            medium: Medium::Email,
+            medium,
             state: DeliveryState::Queued,
+            reason: None,
             attempts: 0,
             last_attempt: i64::from(self.settings.max_attempts),
             due_at: Some(now),
+            expires_at: now.plus(self.settings.expiry()),
+            admitted: false,
             rfc_message_id: format!("{id}@{}", self.host),
             last_error: None,
             sent_at: None,
+            provider: None,
+            provider_ref: None,
+            segments: None,
+            receipt_at: None,
         }
     }
 

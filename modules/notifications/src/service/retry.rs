@@ -13,8 +13,8 @@ use crate::model::MessageState;
 use crate::store;
 
 impl Service {
-    /// Queues the parked deliveries of a message again, each with a full allowance of tries. Their ids, and with them
-    /// the Message-Id, stay the same.
+    /// Queues again what was given up, did not arrive or was over a limit, each with a full allowance of tries. Their
+    /// ids, and with them the Message-Id, stay the same.
     pub(crate) async fn retry_message(
         &self,
         caller: &Caller,
@@ -22,10 +22,11 @@ impl Service {
     ) -> Result<NotificationId, Error> {
         let now = self.clock.now();
         let tries = i64::from(self.settings.max_attempts);
+        let expires_at = now.plus(self.settings.expiry());
         let work = async |tx: &mut DbConn| {
-            if store::deliveries::queue_parked(tx, id, now, tries).await? == 0 {
-                let known = store::messages::find(tx, id).await?.is_some();
-                return Err(if known { Error::NotParked } else { Error::NotFound });
+            let before = store::messages::find(tx, id).await?.ok_or(Error::NotFound)?.state;
+            if store::deliveries::queue_given_up(tx, id, now, expires_at, tries).await? == 0 {
+                return Err(Error::NotParked);
             }
             store::messages::set_state(tx, id, MessageState::Queued, now).await?;
             outbox::publish(tx, now, caller, &MessageQueued { notification: id }).await?;
@@ -34,7 +35,7 @@ impl Service {
                 outcome: Outcome::Succeeded,
                 subject_type: "notification",
                 subject_id: id.to_string(),
-                before: Some(json!({ "state": MessageState::Failed.as_str() })),
+                before: Some(json!({ "state": before.as_str() })),
                 after: Some(json!({ "state": MessageState::Queued.as_str() })),
             };
             audit::record(tx, now, caller, entry).await?;

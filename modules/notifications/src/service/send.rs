@@ -19,11 +19,13 @@ impl Service {
         key: Option<&IdempotencyKey>,
         asked: &Asked,
     ) -> Result<Answer, Error> {
-        let draft = compose::asked(asked)?;
+        let draft = compose::asked(asked, self.choice())?;
         let now = self.clock.now();
         let work = async |tx: &mut DbConn| {
             idempotency::once(tx, now, key, async |tx| {
-                let after = json!({ "template": draft.template.name, "category": draft.category });
+                let channels: Vec<_> = draft.media.iter().map(|medium| medium.as_str()).collect();
+                let (template, category) = (draft.template.name, &draft.category);
+                let after = json!({ "template": template, "category": category, "channels": channels });
                 let id = self.queue(tx, now, caller, draft).await?;
                 let entry = Entry {
                     action: "notifications.message.requested",
@@ -44,13 +46,18 @@ impl Service {
         Ok(answer)
     }
 
+    /// What there is here to choose from.
+    fn choice(&self) -> compose::Choice<'_> {
+        compose::Choice { categories: &self.settings.categories, sms: self.mailbox || !self.sms.is_empty() }
+    }
+
     /// Accepts the message; the same deduplication key brings the same message.
     pub(super) async fn send_for_module(
         &self,
         caller: &Caller,
         ask: SendNotification,
     ) -> Result<QueuedNotification, Error> {
-        let draft = compose::from_module(ask)?;
+        let draft = compose::from_module(ask, self.choice())?;
         let now = self.clock.now();
         let work = async |tx: &mut DbConn| self.queue(tx, now, caller, draft).await;
         let notification = self.db.transaction(work).await?;

@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use platform::db::{Db, DbConn, Result, SkipLockedExt};
 
-use crate::model::{Attempt, AttemptId, Delivery, DeliveryId, DeliveryState, Medium, Outcome};
+use crate::model::{Attempt, AttemptId, Delivery, DeliveryId, DeliveryState, Medium, Outcome, Reason, Taken};
 use crate::schema::{notifications_attempts as attempts, notifications_deliveries as deliveries};
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -21,12 +21,19 @@ struct Row {
     message_id: NotificationId,
     channel: Medium,
     state: DeliveryState,
+    reason: Option<Reason>,
     attempts: i64,
     last_attempt: i64,
     due_at: Option<Time>,
+    expires_at: Time,
+    admitted: bool,
     rfc_message_id: String,
     last_error: Option<String>,
     sent_at: Option<Time>,
+    provider: Option<String>,
+    provider_ref: Option<String>,
+    segments: Option<i64>,
+    receipt_at: Option<Time>,
 }
 
 impl From<&Delivery> for Row {
@@ -36,12 +43,19 @@ impl From<&Delivery> for Row {
             message_id: delivery.message,
             channel: delivery.medium,
             state: delivery.state,
+            reason: delivery.reason,
             attempts: delivery.attempts,
             last_attempt: delivery.last_attempt,
             due_at: delivery.due_at,
+            expires_at: delivery.expires_at,
+            admitted: delivery.admitted,
             rfc_message_id: delivery.rfc_message_id.clone(),
             last_error: delivery.last_error.clone(),
             sent_at: delivery.sent_at,
+            provider: delivery.provider.clone(),
+            provider_ref: delivery.provider_ref.clone(),
+            segments: delivery.segments,
+            receipt_at: delivery.receipt_at,
         }
     }
 }
@@ -53,12 +67,19 @@ impl From<Row> for Delivery {
             message: row.message_id,
             medium: row.channel,
             state: row.state,
+            reason: row.reason,
             attempts: row.attempts,
             last_attempt: row.last_attempt,
             due_at: row.due_at,
+            expires_at: row.expires_at,
+            admitted: row.admitted,
             rfc_message_id: row.rfc_message_id,
             last_error: row.last_error,
             sent_at: row.sent_at,
+            provider: row.provider,
+            provider_ref: row.provider_ref,
+            segments: row.segments,
+            receipt_at: row.receipt_at,
         }
     }
 }
@@ -72,6 +93,8 @@ struct AttemptRow {
     started_at: Time,
     finished_at: Option<Time>,
     outcome: Option<Outcome>,
+    reason: Option<Reason>,
+    provider: Option<String>,
     detail: Option<String>,
 }
 
@@ -131,6 +154,8 @@ pub(crate) async fn begin_attempts(c: &mut DbConn, begun: &[(DeliveryId, i64)], 
             started_at: now,
             finished_at: None,
             outcome: None,
+            reason: None,
+            provider: None,
             detail: None,
         })
         .collect();
@@ -149,20 +174,29 @@ pub(crate) async fn interrupt_attempts(c: &mut DbConn, ids: Vec<DeliveryId>, now
     Ok(())
 }
 
+/// How a try ended.
+pub(crate) struct Ending<'a> {
+    pub(crate) outcome: Outcome,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) provider: Option<&'a str>,
+    pub(crate) detail: Option<&'a str>,
+}
+
 /// Closes a try.
 pub(crate) async fn finish_attempt(
     c: &mut DbConn,
     delivery: &Delivery,
     now: Time,
-    outcome: Outcome,
-    detail: Option<&str>,
+    ending: Ending<'_>,
 ) -> Result<()> {
     let this = attempts::delivery_id.eq(delivery.id).and(attempts::number.eq(delivery.attempts));
     diesel::update(attempts::table.filter(this))
         .set((
             attempts::finished_at.eq(Some(now)),
-            attempts::outcome.eq(Some(outcome)),
-            attempts::detail.eq(detail.map(str::to_owned)),
+            attempts::outcome.eq(Some(ending.outcome)),
+            attempts::reason.eq(ending.reason),
+            attempts::provider.eq(ending.provider.map(str::to_owned)),
+            attempts::detail.eq(ending.detail.map(str::to_owned)),
         ))
         .execute(c)
         .await?;
@@ -173,6 +207,7 @@ pub(crate) async fn finish_attempt(
 #[derive(Clone)]
 pub(crate) struct Unsent {
     pub(crate) state: DeliveryState,
+    pub(crate) reason: Reason,
     pub(crate) due_at: Option<Time>,
     pub(crate) last_error: String,
 }
@@ -183,6 +218,7 @@ pub(crate) async fn settle_unsent(c: &mut DbConn, delivery: &Delivery, after: Un
     let settled = diesel::update(deliveries::table.find(delivery.id).filter(held))
         .set((
             deliveries::state.eq(after.state),
+            deliveries::reason.eq(Some(after.reason)),
             deliveries::due_at.eq(after.due_at),
             deliveries::last_error.eq(Some(after.last_error)),
         ))
@@ -193,11 +229,21 @@ pub(crate) async fn settle_unsent(c: &mut DbConn, delivery: &Delivery, after: Un
 
 /// Marks a delivery as sent, also when the claim was lost meanwhile: it has left, and no further try is wanted. False
 /// when it was done with before.
-pub(crate) async fn settle_sent(c: &mut DbConn, delivery: &Delivery, now: Time) -> Result<bool> {
+pub(crate) async fn settle_sent(
+    c: &mut DbConn,
+    delivery: &Delivery,
+    now: Time,
+    taken: &Taken,
+    segments: Option<i64>,
+) -> Result<bool> {
     let settled =
         diesel::update(deliveries::table.find(delivery.id).filter(deliveries::due_at.is_not_null()))
             .set((
                 deliveries::state.eq(DeliveryState::Sent),
+                deliveries::reason.eq(None::<Reason>),
+                deliveries::provider.eq(taken.provider.map(str::to_owned)),
+                deliveries::provider_ref.eq(taken.reference.clone()),
+                deliveries::segments.eq(segments),
                 deliveries::due_at.eq(None::<Time>),
                 deliveries::last_error.eq(None::<String>),
                 deliveries::sent_at.eq(Some(now)),
@@ -207,23 +253,87 @@ pub(crate) async fn settle_sent(c: &mut DbConn, delivery: &Delivery, now: Time) 
     Ok(settled > 0)
 }
 
-/// Queues what was parked of a message, with a new allowance of tries; how many deliveries that were.
-pub(crate) async fn queue_parked(
+/// Queues what was given up of a message (also what did not arrive, and what was over a limit), with a new allowance
+/// of tries; how many deliveries that were.
+pub(crate) async fn queue_given_up(
     c: &mut DbConn,
     message: NotificationId,
     now: Time,
+    expires_at: Time,
     tries: i64,
 ) -> Result<usize> {
-    let parked = deliveries::message_id.eq(message).and(deliveries::state.eq(DeliveryState::Parked));
-    let queued = diesel::update(deliveries::table.filter(parked))
+    let given_up = deliveries::state.eq_any(vec![DeliveryState::Parked, DeliveryState::Undelivered]).or(
+        deliveries::state
+            .eq(DeliveryState::Suppressed)
+            .and(deliveries::reason.assume_not_null().eq_any(vec![Reason::OverLimit, Reason::BudgetSpent])),
+    );
+    let queued = diesel::update(deliveries::table.filter(deliveries::message_id.eq(message).and(given_up)))
         .set((
             deliveries::state.eq(DeliveryState::Queued),
             deliveries::due_at.eq(Some(now)),
+            deliveries::expires_at.eq(expires_at),
             deliveries::last_attempt.eq(deliveries::attempts + tries),
         ))
         .execute(c)
         .await?;
     Ok(queued)
+}
+
+/// Counts a delivery against the limits; false when it was counted before.
+pub(crate) async fn admit(c: &mut DbConn, id: DeliveryId) -> Result<bool> {
+    let first = deliveries::table.find(id).filter(deliveries::admitted.eq(false));
+    Ok(diesel::update(first).set(deliveries::admitted.eq(true)).execute(c).await? > 0)
+}
+
+/// One delivery, or none.
+pub(crate) async fn find(c: &mut DbConn, id: DeliveryId) -> Result<Option<Delivery>> {
+    let row: Option<Row> = deliveries::table.find(id).select(Row::as_select()).first(c).await.optional()?;
+    Ok(row.map(Delivery::from))
+}
+
+/// What a receipt says of a delivery.
+#[derive(Clone)]
+pub(crate) struct Arrived<'a> {
+    pub(crate) state: DeliveryState,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) provider: &'a str,
+    pub(crate) reference: Option<String>,
+    pub(crate) last_error: Option<String>,
+}
+
+/// Writes down what a receipt says of a delivery that was sent, or is just being sent; false when it was over before.
+pub(crate) async fn settle_receipt(
+    c: &mut DbConn,
+    before: &Delivery,
+    now: Time,
+    after: Arrived<'_>,
+) -> Result<bool> {
+    let same = deliveries::state.eq(before.state).and(deliveries::attempts.eq(before.attempts));
+    let settled = diesel::update(deliveries::table.find(before.id).filter(same))
+        .set((
+            deliveries::state.eq(after.state),
+            deliveries::reason.eq(after.reason),
+            deliveries::due_at.eq(None::<Time>),
+            deliveries::last_error.eq(after.last_error),
+            deliveries::sent_at.eq(before.sent_at.or(Some(now))),
+            deliveries::provider.eq(Some(after.provider.to_owned())),
+            deliveries::provider_ref.eq(before.provider_ref.clone().or(after.reference)),
+            deliveries::receipt_at.eq(Some(now)),
+        ))
+        .execute(c)
+        .await?;
+    Ok(settled > 0)
+}
+
+/// The deliveries of these messages, by message and channel.
+pub(crate) async fn of_messages(c: &mut DbConn, messages: Vec<NotificationId>) -> Result<Vec<Delivery>> {
+    let rows: Vec<Row> = deliveries::table
+        .filter(deliveries::message_id.eq_any(messages))
+        .order((deliveries::message_id, deliveries::channel))
+        .select(Row::as_select())
+        .load(c)
+        .await?;
+    Ok(rows.into_iter().map(Delivery::from).collect())
 }
 
 /// The deliveries of a message, by channel.
@@ -251,7 +361,14 @@ pub(crate) async fn attempts_of(c: &mut DbConn, ids: Vec<DeliveryId>) -> Result<
         started_at: row.started_at,
         finished_at: row.finished_at,
         outcome: row.outcome,
+        reason: row.reason,
+        provider: row.provider,
         detail: row.detail,
     };
     Ok(rows.into_iter().map(attempt).collect())
+}
+
+/// Deletes these deliveries with their tries.
+pub(crate) async fn delete(c: &mut DbConn, ids: Vec<DeliveryId>) -> Result<usize> {
+    Ok(diesel::delete(deliveries::table.filter(deliveries::id.eq_any(ids))).execute(c).await?)
 }

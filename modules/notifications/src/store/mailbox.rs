@@ -48,3 +48,15 @@ pub(crate) async fn newest(c: &mut DbConn, limit: i64) -> Result<Vec<Item>> {
 pub(crate) async fn find(c: &mut DbConn, id: DeliveryId) -> Result<Option<Item>> {
     Ok(mailbox::table.find(id).select(Item::as_select()).first(c).await.optional()?)
 }
+
+/// Deletes what is in the mailbox of these messages.
+pub(crate) async fn delete(c: &mut DbConn, ids: Vec<DeliveryId>) -> Result<usize> {
+    Ok(diesel::delete(mailbox::table.filter(mailbox::delivery_id.eq_any(ids))).execute(c).await?)
+}
+
+/// Deletes at most `limit` messages that are older; how many that were.
+pub(crate) async fn delete_old(c: &mut DbConn, before: Time, limit: i64) -> Result<usize> {
+    let old = mailbox::table.filter(mailbox::created_at.lt(before)).order(mailbox::created_at).limit(limit);
+    let old: Vec<DeliveryId> = old.select(mailbox::delivery_id).load(c).await?;
+    delete(c, old).await
+}

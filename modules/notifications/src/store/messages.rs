@@ -1,14 +1,15 @@
 //! Messages: kept, found, listed, and marked with what became of them.
 
 use contracts::notifications::Recipient;
-use contracts::{EmailAddress, NotificationId, Time, UserId};
+use contracts::{EmailAddress, NotificationId, PhoneNumber, Time, UserId};
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use platform::db::{Db, DbConn, Json, Result};
 use serde_json::{Map, Value};
 
-use crate::model::{Message, MessageState};
-use crate::schema::notifications_messages as messages;
+use crate::model::{Medium, Message, MessageState};
+use crate::schema::{notifications_deliveries as deliveries, notifications_messages as messages};
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = messages, check_for_backend(Db), treat_none_as_default_value = false)]
@@ -16,6 +17,9 @@ struct Row {
     id: NotificationId,
     to_user: Option<UserId>,
     to_address: Option<String>,
+    to_phone: Option<String>,
+    address_key: Option<String>,
+    about_user: Option<UserId>,
     template: String,
     locale: Option<String>,
     data: Json<Map<String, Value>>,
@@ -27,34 +31,42 @@ struct Row {
 }
 
 impl Row {
-    fn of(message: &Message, deduplication_key: Option<&str>) -> Self {
-        let (to_user, to_address) = match &message.to {
-            Recipient::User(user) => (Some(*user), None),
-            Recipient::Email(address) => (None, Some(address.as_str().to_owned())),
+    fn of(message: &Message, kept: Kept<'_>) -> Self {
+        let (to_user, to_address, to_phone) = match &message.to {
+            Recipient::User(user) => (Some(*user), None, None),
+            Recipient::Email(address) => (None, Some(address.as_str().to_owned()), None),
+            Recipient::Phone(number) => (None, None, Some(number.as_str().to_owned())),
         };
         Self {
             id: message.id,
             to_user,
             to_address,
+            to_phone,
+            address_key: kept.address_key,
+            about_user: message.about,
             template: message.template.clone(),
             locale: message.locale.clone(),
             data: Json(message.data.clone()),
             category: message.category.clone(),
             state: message.state,
-            deduplication_key: deduplication_key.map(str::to_owned),
+            deduplication_key: kept.deduplication_key.map(str::to_owned),
             created_at: message.created_at,
             updated_at: message.updated_at,
         }
     }
 
     fn message(self) -> Result<Message> {
-        let to = match (self.to_user, self.to_address) {
-            (Some(user), _) => Recipient::User(user),
-            (None, address) => Recipient::Email(parsed(&address.unwrap_or_default())?),
+        let to = match (self.to_user, self.to_address, self.to_phone) {
+            (Some(user), _, _) => Recipient::User(user),
+            (None, Some(address), _) => Recipient::Email(EmailAddress::parse(&address).map_err(unread)?),
+            (None, None, number) => {
+                Recipient::Phone(PhoneNumber::parse(&number.unwrap_or_default()).map_err(unread)?)
+            }
         };
         Ok(Message {
             id: self.id,
             to,
+            about: self.about_user,
             template: self.template,
             locale: self.locale,
             data: self.data.0,
@@ -67,9 +79,17 @@ impl Row {
 }
 
 /// A stored address was parsed once; a rule that became stricter since is told without the address.
-fn parsed(address: &str) -> Result<EmailAddress> {
-    EmailAddress::parse(address)
-        .map_err(|rule| diesel::result::Error::DeserializationError(rule.into()).into())
+fn unread(rule: impl std::error::Error + Send + Sync + 'static) -> platform::db::Error {
+    diesel::result::Error::DeserializationError(Box::new(rule)).into()
+}
+
+/// What is kept with a message and not read back.
+#[derive(Default)]
+pub(crate) struct Kept<'a> {
+    /// Messages with the same key are one.
+    pub(crate) deduplication_key: Option<&'a str>,
+    /// Stands for the address or the number it goes to.
+    pub(crate) address_key: Option<String>,
 }
 
 /// Which messages to list; what is `None` does not narrow.
@@ -78,18 +98,16 @@ pub(crate) struct Filter {
     pub(crate) state: Option<MessageState>,
     pub(crate) user: Option<UserId>,
     pub(crate) template: Option<String>,
+    pub(crate) category: Option<String>,
+    pub(crate) medium: Option<Medium>,
     /// Only those that are older than this one.
     pub(crate) before: Option<NotificationId>,
 }
 
 /// Keeps a message; false when one with its deduplication key is there already.
-pub(crate) async fn insert(
-    c: &mut DbConn,
-    message: &Message,
-    deduplication_key: Option<&str>,
-) -> Result<bool> {
+pub(crate) async fn insert(c: &mut DbConn, message: &Message, kept: Kept<'_>) -> Result<bool> {
     let inserted = diesel::insert_into(messages::table)
-        .values(Row::of(message, deduplication_key))
+        .values(Row::of(message, kept))
         .on_conflict(messages::deduplication_key)
         .do_nothing()
         .execute(c)
@@ -129,6 +147,15 @@ pub(crate) async fn page(c: &mut DbConn, filter: Filter, limit: i64) -> Result<V
     if let Some(template) = filter.template {
         query = query.filter(messages::template.eq(template));
     }
+    if let Some(category) = filter.category {
+        query = query.filter(messages::category.eq(category));
+    }
+    if let Some(medium) = filter.medium {
+        let over = deliveries::table
+            .filter(deliveries::message_id.eq(messages::id))
+            .filter(deliveries::channel.eq(medium));
+        query = query.filter(exists(over));
+    }
     if let Some(before) = filter.before {
         query = query.filter(messages::id.lt(before));
     }
@@ -147,5 +174,57 @@ pub(crate) async fn set_state(
         .set((messages::state.eq(state), messages::updated_at.eq(now)))
         .execute(c)
         .await?;
+    Ok(())
+}
+
+/// At most `limit` messages that are over and were last touched before this instant: deletes them with all that was
+/// done about them; how many that were.
+pub(crate) async fn delete_old(c: &mut DbConn, before: Time, limit: i64) -> Result<usize> {
+    let old: Vec<NotificationId> = messages::table
+        .filter(messages::updated_at.lt(before))
+        .filter(messages::state.ne(MessageState::Queued))
+        .order(messages::updated_at)
+        .limit(limit)
+        .select(messages::id)
+        .load(c)
+        .await?;
+    let over = messages::id.eq_any(old).and(messages::state.ne(MessageState::Queued));
+    Ok(diesel::delete(messages::table.filter(over)).execute(c).await?)
+}
+
+/// The messages to a person or about one, oldest first, at most `limit`.
+pub(crate) async fn of_person(c: &mut DbConn, user: UserId, limit: i64) -> Result<Vec<Message>> {
+    let rows: Vec<Row> = messages::table
+        .filter(messages::to_user.eq(user).or(messages::about_user.eq(user)))
+        .order(messages::id)
+        .limit(limit)
+        .select(Row::as_select())
+        .load(c)
+        .await?;
+    rows.into_iter().map(Row::message).collect()
+}
+
+/// The ids of the messages to a person, about one, or to the address that the key stands for.
+pub(crate) async fn ids_of_person(
+    c: &mut DbConn,
+    user: UserId,
+    address_key: &str,
+) -> Result<Vec<NotificationId>> {
+    let theirs = messages::to_user
+        .eq(user)
+        .or(messages::about_user.eq(user))
+        .or(messages::address_key.eq(address_key.to_owned()));
+    // A null in one of the three must not hide the others: `or` of null and true is true, which is what is wanted.
+    Ok(messages::table.filter(theirs).select(messages::id).load(c).await?)
+}
+
+/// Deletes these messages with all that was done about them.
+pub(crate) async fn delete(c: &mut DbConn, ids: Vec<NotificationId>) -> Result<usize> {
+    Ok(diesel::delete(messages::table.filter(messages::id.eq_any(ids))).execute(c).await?)
+}
+
+/// Locks a message until the transaction ends.
+pub(crate) async fn touch(c: &mut DbConn, id: NotificationId, now: Time) -> Result<()> {
+    diesel::update(messages::table.find(id)).set(messages::updated_at.eq(now)).execute(c).await?;
     Ok(())
 }

@@ -18,6 +18,7 @@ fn ask(template: &str, data: &Map<String, serde_json::Value>) -> SendNotificatio
         to: Recipient::User(UserId::new()),
         template: template.to_owned(),
         data: data.clone(),
+        channels: None,
         category: "security".to_owned(),
         deduplication_key: None,
     }

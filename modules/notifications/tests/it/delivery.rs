@@ -11,7 +11,7 @@ use contracts::auth::{RefreshReused, RegistrationRepeated, VerificationRequested
 use contracts::notifications::MessageFailed;
 use contracts::users::Profile;
 use contracts::{Caller, Event, Fact, OneTimeRequestId, UserId};
-use notifications::{Channel, Failure, Letter, Service, Settings, subscribers};
+use notifications::{Channel, Failure, Letter, Reason, Service, Settings, subscribers};
 use platform::db::Database;
 use serde_json::Value;
 use testkit::both_engines;
@@ -83,7 +83,7 @@ both_engines! {
         let left = Arc::clone(&broken);
         let hand = Hand::new(move |_| {
             let still = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-            if still { Err(Failure::Temporary("not now".to_owned())) } else { Ok(()) }
+            if still { Err(Failure::temporary(Reason::ProviderUnavailable, "not now")) } else { Ok(()) }
         });
         let service = world.service_with(hand.clone());
         let id = announce(&service, "mia@example.org", "News").await;
@@ -133,7 +133,7 @@ both_engines! {
         world.settings = Settings { concurrency: 2, max_attempts: 2, retry_base_ms: 1, retry_max_ms: 1, ..world.settings };
         let hand = Hand::new(|letter| match letter.subject.as_str() {
             "panic" => panic!("this message breaks the sender"),
-            "refuse" => Err(Failure::Permanent("refused".to_owned())),
+            "refuse" => Err(Failure::permanent(Reason::ProviderRefused, "refused")),
             _ => Ok(()),
         });
         let service = world.service_with(hand.clone());
@@ -233,7 +233,7 @@ both_engines! {
             let gate = Arc::new(Semaphore::new(0));
             let slow = world.service_with(Slow { open: Arc::clone(&gate), succeed: late_success });
             let id = announce(&slow, "mia@example.org", "News").await;
-            let other = world.service_with(Hand::new(|_| Err(Failure::Temporary("not now".to_owned()))));
+            let other = world.service_with(Hand::new(|_| Err(Failure::temporary(Reason::ProviderUnavailable, "not now"))));
             let first = slow.deliver_due();
             let second = async {
                 while world.tries(&other, id).await.1.is_empty() {
@@ -381,7 +381,7 @@ struct Stuck {
 
 #[async_trait]
 impl Channel for Stuck {
-    async fn send(&self, letter: &Letter) -> Result<(), Failure> {
+    async fn send(&self, letter: &Letter) -> Result<Option<String>, Failure> {
         self.inner.send(letter).await?;
         self.sent.notify_one();
         std::future::pending().await
@@ -396,9 +396,9 @@ struct Slow {
 
 #[async_trait]
 impl Channel for Slow {
-    async fn send(&self, _: &Letter) -> Result<(), Failure> {
+    async fn send(&self, _: &Letter) -> Result<Option<String>, Failure> {
         self.open.acquire().await.unwrap().forget();
-        if self.succeed { Ok(()) } else { Err(Failure::Permanent("too late".to_owned())) }
+        if self.succeed { Ok(None) } else { Err(Failure::permanent(Reason::ProviderRefused, "too late")) }
     }
 }
 

@@ -79,7 +79,7 @@ both_engines! {
         let world = World::new(db);
         let service = world.service();
         let id = UserId::new();
-        let cases: [(Value, &str, &[&str]); 27] = [
+        let cases: [(Value, &str, &[&str]); 31] = [
             (with(&json!({ "to": null })), "platform.invalid_input", &["/to"]),
             (with(&json!({ "to": {} })), "platform.invalid_input", &["/to"]),
             (with(&json!({ "to": "mia@example.org" })), "platform.invalid_input", &["/to"]),
@@ -91,8 +91,12 @@ both_engines! {
             (with(&json!({ "to": { "user_id": "me" } })), "platform.invalid_input", &["/to/user_id"]),
             (with(&json!({ "to": { "user_id": id, "email": "a@b.org" } })), "platform.invalid_input", &["/to"]),
             (with(&json!({ "to": { "email": "a@b.org", "cc": "c@d.org" } })), "platform.invalid_input", &["/to/cc"]),
-            (with(&json!({ "to": { "phone": "+491701234567" } })), "notifications.channel_unavailable", &["/to/phone"]),
+            (with(&json!({ "to": { "phone": "0170 1234567" } })), "platform.invalid_input", &["/to/phone"]),
+            (with(&json!({ "to": { "phone": "+491701234567" }, "channels": ["email"] })), "notifications.channel_unavailable", &["/channels/0"]),
+            (with(&json!({ "to": { "phone": "+491701234567", "email": "a@b.org" } })), "platform.invalid_input", &["/to"]),
             (with(&json!({ "channels": ["sms"] })), "notifications.channel_unavailable", &["/channels/0"]),
+            (with(&json!({ "channels": ["inbox"] })), "notifications.channel_unavailable", &["/channels/0"]),
+            (with(&json!({ "category": "nobody_knows_it" })), "platform.invalid_input", &["/category"]),
             (with(&json!({ "channels": ["email", "push"] })), "notifications.channel_unavailable", &["/channels/1"]),
             (with(&json!({ "channels": ["email", "email"] })), "platform.invalid_input", &["/channels/1"]),
             (with(&json!({ "channels": [] })), "platform.invalid_input", &["/channels"]),
@@ -137,7 +141,7 @@ both_engines! {
             assert_eq!(status(world.ask(&service, Method::POST, &format!("{path}/retry"), None).await), 404, "{path}");
         }
         let cases = [
-            "state=lost", "state=", "user_id=me", "limit=0", "limit=201", "limit=many", "cursor=x", "color=red",
+            "state=lost", "state=", "user_id=me", "limit=0", "limit=201", "limit=many", "cursor=x", "color=red", "channel=fax",
             "state=sent&state=sent",
         ];
         for query in cases {
@@ -157,7 +161,7 @@ both_engines! {
         let again = post("one", good()).await;
         assert_eq!((first.status, again.status), (StatusCode::ACCEPTED, StatusCode::ACCEPTED));
         assert_eq!((&first.text, first.header("location")), (&again.text, again.header("location")));
-        let other = post("one", with(&json!({ "category": "other" }))).await;
+        let other = post("one", with(&json!({ "category": "product_news" }))).await;
         assert_eq!((other.status.as_u16(), other.code()), (422, "platform.idempotency_key_reused"));
         assert_ne!(post("two", good()).await.text, first.text);
         let at_once = futures_util::future::join_all((0..10).map(|_| post("three", good()))).await;
@@ -199,6 +203,12 @@ both_engines! {
         assert_eq!(list("state=sent".to_owned()).await, 7);
         assert_eq!(list("state=queued".to_owned()).await, 1);
         assert_eq!(list("state=failed".to_owned()).await, 0);
+        assert_eq!(list("state=suppressed".to_owned()).await, 0);
+        assert_eq!(list("channel=email".to_owned()).await, 8);
+        assert_eq!(list("channel=inbox".to_owned()).await, 1);
+        assert_eq!(list("channel=sms".to_owned()).await, 0);
+        assert_eq!(list("category=general".to_owned()).await, 8);
+        assert_eq!(list("category=marketing".to_owned()).await, 0);
         assert_eq!(list(format!("user_id={user}")).await, 1);
         assert_eq!(list(format!("user_id={}", UserId::new())).await, 0);
         assert_eq!(list("template=announcement&state=sent".to_owned()).await, 7);

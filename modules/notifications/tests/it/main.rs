@@ -7,10 +7,18 @@
     reason = "a test fails by panicking"
 )]
 
+mod attacks;
 mod contract;
 mod delivery;
+mod facts;
+mod forget;
 mod http;
+mod inbox;
+mod limits;
 mod mailbox;
+mod preferences;
+mod providers;
+mod receipts;
 mod smtp;
 mod store;
 mod world;

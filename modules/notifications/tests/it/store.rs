@@ -7,7 +7,7 @@ use contracts::{Caller, Event, Fact, Time};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
-use notifications::{Failure, subscribers};
+use notifications::{Failure, Reason, subscribers};
 use platform::audit;
 use platform::db::{Database, DbConn};
 use serde_json::json;
@@ -42,7 +42,7 @@ both_engines! {
     async fn each_change_of_a_message_is_told_once(db: Database) {
         let world = World::new(db.clone());
         let service = world.service_with(Hand::new(|letter| match letter.subject.as_str() {
-            "bad" => Err(Failure::Permanent("refused".to_owned())),
+            "bad" => Err(Failure::permanent(Reason::ProviderRefused, "refused")),
             _ => Ok(()),
         }));
         announce(&service, "a@example.org", "good").await;
@@ -56,7 +56,7 @@ both_engines! {
 
     async fn sending_and_trying_again_by_a_person_are_audited_without_the_address(db: Database) {
         let world = World::new(db.clone());
-        let service = world.service_with(Hand::new(|_| Err(Failure::Permanent("refused".to_owned()))));
+        let service = world.service_with(Hand::new(|_| Err(Failure::permanent(Reason::ProviderRefused, "refused"))));
         let body = json!({
             "to": { "email": "hidden@example.org" }, "template": "announcement",
             "data": { "subject": "s", "text": "t" },

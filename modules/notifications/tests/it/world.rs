@@ -10,10 +10,11 @@ use actix_web::{App, web};
 use async_trait::async_trait;
 use contracts::notifications::{Notifications, QueuedNotification, Recipient, SendNotification};
 use contracts::{Caller, EmailAddress, NotificationId, Time, UserId};
-use notifications::{Channel, Failure, Letter, Parts, Service, Settings, Smtp};
+use notifications::{Channel, Failure, Letter, Outlets, Parts, Service, Settings, Smtp};
 use platform::clock::Clock;
 use platform::db::Database;
 use platform::http::{Cursors, RequestContext};
+use platform::settings::MasterKey;
 use serde_json::{Map, Value, json};
 use testkit::fakes::{FakeAuth, FakeUsers};
 use testkit::gate::TestGate;
@@ -30,6 +31,7 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) smtp: Smtp,
     pub(crate) mailbox: bool,
+    pub(crate) master_key: MasterKey,
 }
 
 impl World {
@@ -45,6 +47,7 @@ impl World {
             settings: Settings { poll_interval_ms: 10, ..Settings::default() },
             smtp: Smtp::default(),
             mailbox: true,
+            master_key: MasterKey::generate().unwrap(),
         }
     }
 
@@ -66,6 +69,7 @@ impl World {
             users: self.users.clone(),
             settings: self.settings.clone(),
             smtp: self.smtp.clone(),
+            master_key: self.master_key.clone(),
             public_url: "https://id.example.org".parse().unwrap(),
             mailbox: self.mailbox,
         }
@@ -76,7 +80,69 @@ impl World {
     }
 
     pub(crate) fn service_with(&self, channel: impl Channel + 'static) -> Arc<Service> {
-        Arc::new(Service::with_channel(self.parts(), Arc::new(channel)).unwrap())
+        self.service_over(Outlets { email: vec![Arc::new(channel)], sms: Vec::new() })
+    }
+
+    pub(crate) fn service_over(&self, outlets: Outlets) -> Arc<Service> {
+        Arc::new(Service::with_outlets(self.parts(), outlets).unwrap())
+    }
+
+    /// Sends an announcement as an administrator, with these members in place of the usual ones.
+    pub(crate) async fn send(&self, service: &Arc<Service>, changes: &Value) -> String {
+        let mut body = json!({ "template": "announcement", "data": data("News") });
+        for (name, value) in changes.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let answer = self.ask(service, Method::POST, "/api/v1/notifications", Some(body)).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
+        answer.body["id"].as_str().unwrap().to_owned()
+    }
+
+    /// What became of a message on its first channel, by alphabet.
+    pub(crate) async fn delivery(&self, service: &Arc<Service>, id: &str) -> Value {
+        self.deliveries(service, id).await[0].clone()
+    }
+
+    /// What became of a message on all its channels, by alphabet.
+    pub(crate) async fn deliveries(&self, service: &Arc<Service>, id: &str) -> Vec<Value> {
+        let answer = self.ask(service, Method::GET, &format!("/api/v1/notifications/{id}"), None).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        answer.body["deliveries"].as_array().unwrap().clone()
+    }
+
+    /// State and reason on the first channel.
+    pub(crate) async fn fate(&self, service: &Arc<Service>, id: &str) -> (String, String) {
+        let delivery = self.delivery(service, id).await;
+        let text = |name: &str| delivery[name].as_str().unwrap_or_default().to_owned();
+        (text("state"), text("reason"))
+    }
+
+    /// Tells the module a fact, as the bus does.
+    pub(crate) async fn hear<F: contracts::Fact>(&self, service: &Arc<Service>, fact: &F) {
+        let event = contracts::Event::of(fact, &Caller::module("auth"), self.clock.now()).unwrap();
+        notifications::subscribers(service)[0].hear(&event).await.unwrap();
+    }
+
+    /// The header of this person, logged in.
+    pub(crate) fn bearer(&self, user: UserId) -> (&'static str, String) {
+        ("authorization", format!("Bearer {}", self.gate.token_for(user)))
+    }
+
+    /// Asks over HTTP as a person.
+    pub(crate) async fn ask_as(
+        &self,
+        service: &Arc<Service>,
+        user: UserId,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let request = TestRequest::with_uri(path).method(method).insert_header(self.bearer(user));
+        let request = match body {
+            Some(body) => request.set_json(body),
+            None => request,
+        };
+        self.call(service, request).await
     }
 
     /// Asks over HTTP as an administrator.
@@ -168,6 +234,7 @@ pub(crate) async fn announce(service: &Service, email: &str, subject: &str) -> N
         to: Recipient::Email(EmailAddress::parse(email).unwrap()),
         template: "announcement".to_owned(),
         data: data(subject),
+        channels: None,
         category: "general".to_owned(),
         deduplication_key: None,
     };
@@ -215,9 +282,9 @@ impl Hand {
 
 #[async_trait]
 impl Channel for Hand {
-    async fn send(&self, letter: &Letter) -> Result<(), Failure> {
+    async fn send(&self, letter: &Letter) -> Result<Option<String>, Failure> {
         (self.manner)(letter)?;
         self.taken.lock().unwrap().push(letter.clone());
-        Ok(())
+        Ok(None)
     }
 }

@@ -1,26 +1,27 @@
-//! One try: find out who and where, mint the link, put it into words, hand it over.
+//! One try: find out who and where, whether it is wanted, mint the link, put it into words, hand it over.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
-use contracts::auth::{FindAccount, MintLink, MintedLink};
-use contracts::notifications::Recipient;
-use contracts::users::FindProfile;
-use contracts::{Caller, EmailAddress, Error, Kind, OneTimeRequestId, UserId};
+use contracts::auth::{MintLink, MintedLink};
+use contracts::{Caller, Error, Kind, OneTimeRequestId, Time};
 use futures_util::FutureExt;
 use metrics::{counter, histogram};
 
 use super::claim::Claimed;
+use super::reader::Reader;
 use super::{Service, numbers};
+use crate::model::category::SECURITY;
 use crate::model::render::{self, Rendered};
 use crate::model::template::{self, REQUEST, Template};
-use crate::model::{Failure, Letter, Message, locale};
+use crate::model::{
+    Destination, Failure, FailureKind, Letter, Medium, Message, Reason, Taken, Unsubscribe, locale, sms,
+};
 
-/// What is known about the person who gets a message.
-struct Reader {
-    address: EmailAddress,
-    display_name: Option<String>,
-    locale: Option<String>,
+/// A letter that left, and who took it.
+pub(super) struct Done {
+    pub(super) letter: Letter,
+    pub(super) taken: Taken,
 }
 
 impl Service {
@@ -31,62 +32,127 @@ impl Service {
         let channel = claimed.delivery.medium.as_str();
         let word = match &outcome {
             Ok(_) => "sent",
-            Err(Failure::Temporary(_)) => "temporary",
-            Err(Failure::Permanent(_)) => "permanent",
-            Err(Failure::Obsolete(_)) => "obsolete",
+            Err(failure) => outcome_word(failure.kind),
         };
         counter!(numbers::TRIES, "channel" => channel, "outcome" => word).increment(1);
         histogram!(numbers::SECONDS, "channel" => channel).record(started.elapsed());
+        if let Err(Failure { kind: FailureKind::Suppressed, reason, .. }) = &outcome {
+            counter!(numbers::SUPPRESSED, "channel" => channel, "reason" => reason.as_str()).increment(1);
+        }
         self.settle(&claimed, outcome).await;
     }
 
     /// The try with its deadline; a panic in it is a failure like others.
-    async fn guarded(&self, claimed: &Claimed) -> Result<Letter, Failure> {
+    async fn guarded(&self, claimed: &Claimed) -> Result<Done, Failure> {
         if claimed.delivery.attempts > claimed.delivery.last_attempt {
-            return Err(Failure::Permanent("Every try was cut short by the end of its process.".to_owned()));
+            let told = "Every try was cut short by the end of its process.";
+            return Err(Failure::permanent(Reason::Crashed, told));
         }
         let deadline = self.settings.send_timeout();
         let attempt = AssertUnwindSafe(self.attempt(claimed)).catch_unwind();
         match tokio::time::timeout(deadline, attempt).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_panic)) => {
-                Err(Failure::Temporary("The try ended in a panic, a mistake of ours.".to_owned()))
-            }
-            Err(_) => Err(Failure::Temporary(format!("It took longer than {} ms.", deadline.as_millis()))),
+            Ok(Err(_panic)) => Err(Failure::temporary(Reason::Crashed, "The try broke; the log says where.")),
+            Err(_elapsed) => Err(Failure::temporary(
+                Reason::TimedOut,
+                format!("The try took longer than {} ms.", deadline.as_millis()),
+            )),
         }
     }
 
-    async fn attempt(&self, claimed: &Claimed) -> Result<Letter, Failure> {
+    async fn attempt(&self, claimed: &Claimed) -> Result<Done, Failure> {
         let letter = self.write(claimed).await?;
-        if let Some(channel) = &self.channel {
-            channel.send(&letter).await?;
+        self.admit(claimed, &letter).await?;
+        let line = match claimed.delivery.medium {
+            Medium::Email => &self.email,
+            Medium::Sms => &self.sms,
+            Medium::Inbox => return Ok(Done { letter, taken: Taken::default() }),
+        };
+        if !line.is_empty() {
+            let sent = line.send(&letter).await;
+            let taken = sent.map_err(|failure| self.about_address(failure, &letter))?;
+            return Ok(Done { letter, taken });
         }
-        Ok(letter)
+        if !self.mailbox {
+            let told = "There is no provider for this channel any more.";
+            return Err(Failure::permanent(Reason::ChannelUnavailable, told));
+        }
+        Ok(Done { letter, taken: Taken::default() })
+    }
+
+    /// Notes whose address it is that is no good.
+    fn about_address(&self, failure: Failure, letter: &Letter) -> Failure {
+        let no_good = failure.reason == Reason::RecipientRefused;
+        Failure { address_key: no_good.then(|| self.address_key(&letter.to)), ..failure }
     }
 
     async fn write(&self, claimed: &Claimed) -> Result<Letter, Failure> {
-        let message = &claimed.message;
-        let template = template::find(&message.template)
-            .ok_or_else(|| Failure::Permanent("Its template does not exist any more.".to_owned()))?;
+        let (message, medium) = (&claimed.message, claimed.delivery.medium);
+        let now = self.clock.now();
+        if now > claimed.delivery.expires_at {
+            return Err(Failure::obsolete(Reason::Expired, "It is too old to be sent."));
+        }
+        let gone = || Failure::permanent(Reason::Unrenderable, "Its template does not exist any more.");
+        let template = template::find(&message.template).ok_or_else(gone)?;
         let caller = Caller::module("notifications");
-        let reader = self.reader(&caller, message).await?;
+        let reader = self.reader(&caller, message, medium).await?;
+        self.check_wanted(message, medium, &reader).await?;
         let link = self.link(&caller, template, message).await?;
-        let date = self.clock.now();
-        let Rendered { subject, text, html, links } = self
-            .renderer
-            .render(&render::Letter {
-                template,
-                locale: self.language(message, &reader),
-                display_name: reader.display_name.as_deref(),
-                data: &message.data,
-                link: link
-                    .as_ref()
-                    .map(|link| render::Link { url: &link.url, lives: link.expires_at.since(date) }),
-                happened_at: message.created_at,
-            })
-            .map_err(|error| Failure::Permanent(format!("It can't be put into words: {error}.")))?;
-        let message_id = claimed.delivery.rfc_message_id.clone();
-        Ok(Letter { to: reader.address, message_id, date, subject, text, html, links })
+        let unsubscribe = self.unsubscribe_link(message, medium, &reader.to);
+        let Rendered { subject, text, html, links } =
+            self.words(template, message, &reader, link.as_ref(), unsubscribe.as_ref(), medium, now)?;
+        let segments = if medium == Medium::Sms { self.segments(&text)? } else { 0 };
+        Ok(Letter {
+            to: reader.to,
+            delivery: claimed.delivery.id.to_string(),
+            message_id: claimed.delivery.rfc_message_id.clone(),
+            date: now,
+            subject,
+            text,
+            html,
+            links,
+            segments,
+            unsubscribe,
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that a letter is made of, used once")]
+    fn words(
+        &self,
+        template: &'static Template,
+        message: &Message,
+        reader: &Reader,
+        link: Option<&MintedLink>,
+        unsubscribe: Option<&Unsubscribe>,
+        medium: Medium,
+        now: Time,
+    ) -> Result<Rendered, Failure> {
+        let letter = render::Letter {
+            template,
+            locale: self.language(message, reader),
+            display_name: reader.display_name.as_deref(),
+            data: &message.data,
+            link: link.map(|link| render::Link { url: &link.url, lives: link.expires_at.since(now) }),
+            happened_at: message.created_at,
+            unsubscribe: unsubscribe.map(|it| it.url.as_str()),
+        };
+        let rendered = match medium {
+            Medium::Email => self.renderer.render(&letter),
+            Medium::Sms => self.renderer.sms(&letter),
+            Medium::Inbox => self.renderer.notice(&letter),
+        };
+        rendered.map_err(|error| {
+            Failure::permanent(Reason::Unrenderable, format!("It can't be put into words: {error}."))
+        })
+    }
+
+    fn segments(&self, text: &str) -> Result<u32, Failure> {
+        let (segments, most) = (sms::segments(text), self.settings.sms.max_segments);
+        if segments > most {
+            let told = format!("It needs {segments} parts; a short message may have {most}.");
+            return Err(Failure::permanent(Reason::TooLong, told));
+        }
+        Ok(segments)
     }
 
     /// The person's own choice, then the language of the request that caused the message, then the default.
@@ -94,30 +160,6 @@ impl Service {
         let wishes =
             [reader.locale.as_deref(), message.locale.as_deref(), Some(&*self.settings.default_locale)];
         locale::best(wishes.into_iter().flatten())
-    }
-
-    async fn reader(&self, caller: &Caller, message: &Message) -> Result<Reader, Failure> {
-        match &message.to {
-            Recipient::User(user) => self.person(caller, *user).await,
-            Recipient::Email(address) => {
-                Ok(Reader { address: address.clone(), display_name: None, locale: None })
-            }
-        }
-    }
-
-    async fn person(&self, caller: &Caller, user: UserId) -> Result<Reader, Failure> {
-        let account =
-            self.auth.find_account(caller, FindAccount { user }).await.map_err(|error| unanswered(&error))?;
-        let account =
-            account.ok_or_else(|| Failure::Permanent("There is no account with this user id.".to_owned()))?;
-        let profile = self
-            .users
-            .find_profile(caller, FindProfile { user })
-            .await
-            .map_err(|error| unanswered(&error))?;
-        let (display_name, locale) =
-            profile.map(|profile| (profile.display_name, profile.locale)).unwrap_or_default();
-        Ok(Reader { address: account.email, display_name, locale })
     }
 
     /// The secret exists from here on, and only in the letter.
@@ -130,21 +172,44 @@ impl Service {
         if !template.has_minted_link() {
             return Ok(None);
         }
-        let request: OneTimeRequestId =
-            message.data.get(REQUEST).and_then(|request| request.as_str()?.parse().ok()).ok_or_else(
-                || Failure::Permanent("It names no request that a link could be made for.".to_owned()),
-            )?;
+        let request: OneTimeRequestId = message
+            .data
+            .get(REQUEST)
+            .and_then(|request| request.as_str()?.parse().ok())
+            .ok_or_else(|| {
+                Failure::permanent(Reason::Unrenderable, "It names no request that a link could be made for.")
+            })?;
         match self.auth.mint_link(caller, MintLink { request }).await {
             Ok(link) => Ok(Some(link)),
-            Err(error) if matches!(error.kind, Kind::Gone | Kind::NotFound) => Err(Failure::Obsolete(
-                "The link was already used, is over, or its request is gone.".to_owned(),
+            Err(error) if matches!(error.kind, Kind::Gone | Kind::NotFound) => Err(Failure::obsolete(
+                Reason::LinkGone,
+                "The link was already used, is over, or its request is gone.",
             )),
             Err(error) => Err(unanswered(&error)),
         }
     }
+
+    fn unsubscribe_link(&self, message: &Message, medium: Medium, to: &Destination) -> Option<Unsubscribe> {
+        let Destination::Email(address) = to else { return None };
+        if medium != Medium::Email || message.category == SECURITY {
+            return None;
+        }
+        Some(Unsubscribe { url: self.unsubscribe_url(message, address) })
+    }
+}
+
+/// The word of an outcome, for metrics.
+const fn outcome_word(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Temporary => "temporary",
+        FailureKind::Permanent => "permanent",
+        FailureKind::Suppressed => "suppressed",
+        FailureKind::Obsolete => "obsolete",
+    }
 }
 
 /// Another module did not answer, or not what it should: it may later.
-fn unanswered(error: &Error) -> Failure {
-    Failure::Temporary(format!("Another part of Doorward did not answer: {}.", error.code))
+pub(super) fn unanswered(error: &Error) -> Failure {
+    let told = format!("Another part of Doorward did not answer: {}.", error.code);
+    Failure::temporary(Reason::PartUnavailable, told)
 }

@@ -36,6 +36,8 @@ impl Service {
     /// Tells the metrics how much is left, over all processes.
     pub(super) async fn measure(&self) -> db::Result<()> {
         let left = deliveries::left(&mut *self.db.read().await?).await?;
+        self.email.measure();
+        self.sms.measure();
         gauge!(numbers::QUEUE_LENGTH).set(f64::from(i32::try_from(left).unwrap_or(i32::MAX)));
         Ok(())
     }

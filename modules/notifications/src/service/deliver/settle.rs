@@ -2,24 +2,28 @@
 
 use std::time::Duration;
 
-use contracts::notifications::{MessageFailed, MessageSent};
-use contracts::{Caller, Time};
+use contracts::notifications::{MessageFailed, MessageSent, MessageSuppressed};
+use contracts::{Caller, NotificationId, Time};
 use platform::db::{self, DbConn, Json};
 use platform::outbox;
 
 use super::Service;
+use super::attempt::Done;
 use super::claim::Claimed;
-use crate::model::{self, DeliveryState, Failure, Letter, Outcome};
-use crate::store::deliveries::{self, Unsent};
+use crate::model::inbox::{InboxItem, InboxItemId};
+use crate::model::{
+    self, DeliveryState, Destination, Failure, FailureKind, Letter, Medium, Message, Outcome, Reason,
+};
+use crate::store::deliveries::{self, Ending, Unsent};
 use crate::store::mailbox::{self, Item};
-use crate::store::messages;
+use crate::store::{inbox, messages, suppressions};
 
 /// Pauses between the tries to write down how it went. A message that has left and is not marked is sent again when
 /// its lease ends, so a short trouble of the database is waited out.
 const PAUSES_MS: [u64; 5] = [100, 400, 1_500, 5_000, 10_000];
 
 impl Service {
-    pub(super) async fn settle(&self, claimed: &Claimed, outcome: Result<Letter, Failure>) {
+    pub(super) async fn settle(&self, claimed: &Claimed, outcome: Result<Done, Failure>) {
         let mut pauses = PAUSES_MS.iter();
         loop {
             let Err(error) = self.write_down(claimed, &outcome).await else { return };
@@ -32,12 +36,15 @@ impl Service {
         }
     }
 
-    async fn write_down(&self, claimed: &Claimed, outcome: &Result<Letter, Failure>) -> db::Result<()> {
+    async fn write_down(&self, claimed: &Claimed, outcome: &Result<Done, Failure>) -> db::Result<()> {
         let now = self.clock.now();
         match outcome {
-            Ok(letter) => {
-                let work = async |tx: &mut DbConn| self.sent(tx, now, claimed, letter).await;
+            Ok(done) => {
+                let work = async |tx: &mut DbConn| self.sent(tx, now, claimed, done).await;
                 self.db.transaction(work).await?;
+                if let Destination::Person(user) = &done.letter.to {
+                    self.streams.wake(*user);
+                }
                 tracing::debug!(notification = %claimed.message.id, "A message was sent.");
             }
             Err(failure) => {
@@ -50,19 +57,27 @@ impl Service {
         Ok(())
     }
 
-    async fn sent(&self, tx: &mut DbConn, now: Time, claimed: &Claimed, letter: &Letter) -> db::Result<()> {
-        let delivery = &claimed.delivery;
-        let first = deliveries::settle_sent(tx, delivery, now).await?;
-        deliveries::finish_attempt(tx, delivery, now, Outcome::Sent, None).await?;
-        if self.mailbox {
-            mailbox::insert(tx, &item(claimed, letter, now)).await?;
+    async fn sent(&self, tx: &mut DbConn, now: Time, claimed: &Claimed, done: &Done) -> db::Result<()> {
+        let (delivery, letter) = (&claimed.delivery, &done.letter);
+        let segments = (delivery.medium == Medium::Sms).then_some(i64::from(letter.segments));
+        let first = deliveries::settle_sent(tx, delivery, now, &done.taken, segments).await?;
+        let provider = done.taken.provider;
+        let ending = Ending { outcome: Outcome::Sent, reason: None, provider, detail: None };
+        deliveries::finish_attempt(tx, delivery, now, ending).await?;
+        if !first {
+            return Ok(());
         }
-        if first {
-            let (notification, channel) = (delivery.message, delivery.medium.as_str().to_owned());
-            outbox::publish(tx, now, &ourselves(), &MessageSent { notification, channel }).await?;
-            mark_message(tx, claimed, now).await?;
+        match &letter.to {
+            Destination::Person(user) => {
+                let sequence = inbox::next_sequence(tx, *user).await?;
+                inbox::insert(tx, *user, inbox_item(&claimed.message, letter, sequence, now)).await?;
+            }
+            _ if self.mailbox => mailbox::insert(tx, &item(claimed, letter, now)).await?,
+            _ => {}
         }
-        Ok(())
+        let (notification, channel) = (delivery.message, delivery.medium.as_str().to_owned());
+        outbox::publish(tx, now, &ourselves(), &MessageSent { notification, channel }).await?;
+        mark_message(tx, claimed, now).await
     }
 
     async fn unsent(
@@ -74,20 +89,33 @@ impl Service {
         unsent: Unsent,
     ) -> db::Result<()> {
         let delivery = &claimed.delivery;
-        let outcome = match failure {
-            Failure::Temporary(_) => Outcome::Temporary,
-            Failure::Permanent(_) => Outcome::Permanent,
-            Failure::Obsolete(_) => Outcome::Obsolete,
+        let outcome = match failure.kind {
+            FailureKind::Temporary => Outcome::Temporary,
+            FailureKind::Permanent => Outcome::Permanent,
+            FailureKind::Suppressed => Outcome::Suppressed,
+            FailureKind::Obsolete => Outcome::Obsolete,
         };
-        let (parked, why) = (unsent.state == DeliveryState::Parked, unsent.last_error.clone());
+        let (state, reason, why) = (unsent.state, unsent.reason, unsent.last_error.clone());
         let ours = deliveries::settle_unsent(tx, delivery, unsent).await?;
-        deliveries::finish_attempt(tx, delivery, now, outcome, Some(&why)).await?;
+        let ending = Ending { outcome, reason: Some(reason), provider: failure.provider, detail: Some(&why) };
+        deliveries::finish_attempt(tx, delivery, now, ending).await?;
         if !ours {
             return Ok(());
         }
-        if parked {
-            let (notification, channel) = (delivery.message, delivery.medium.as_str().to_owned());
-            outbox::publish(tx, now, &ourselves(), &MessageFailed { notification, channel }).await?;
+        if failure.reason == Reason::RecipientRefused {
+            remember_refusal(tx, claimed, failure, now).await?;
+        }
+        let (notification, channel) = (delivery.message, delivery.medium.as_str().to_owned());
+        match state {
+            DeliveryState::Parked => {
+                outbox::publish(tx, now, &ourselves(), &MessageFailed { notification, channel }).await?;
+            }
+            DeliveryState::Suppressed => {
+                let reason = reason.as_str().to_owned();
+                let fact = MessageSuppressed { notification, channel, reason };
+                outbox::publish(tx, now, &ourselves(), &fact).await?;
+            }
+            _ => {}
         }
         mark_message(tx, claimed, now).await
     }
@@ -95,13 +123,14 @@ impl Service {
     /// What a delivery is after a failure: queued again, given up, or without a reason to be sent.
     fn after(&self, claimed: &Claimed, failure: &Failure, now: Time) -> Unsent {
         let spent = claimed.delivery.attempts >= claimed.delivery.last_attempt;
-        let state = match failure {
-            Failure::Temporary(_) if !spent => DeliveryState::Queued,
-            Failure::Temporary(_) | Failure::Permanent(_) => DeliveryState::Parked,
-            Failure::Obsolete(_) => DeliveryState::Obsolete,
+        let state = match failure.kind {
+            FailureKind::Temporary if !spent => DeliveryState::Queued,
+            FailureKind::Temporary | FailureKind::Permanent => DeliveryState::Parked,
+            FailureKind::Suppressed => DeliveryState::Suppressed,
+            FailureKind::Obsolete => DeliveryState::Obsolete,
         };
         let due_at = (state == DeliveryState::Queued).then(|| now.plus(self.pause(claimed)));
-        Unsent { state, due_at, last_error: failure.to_string() }
+        Unsent { state, reason: failure.reason, due_at, last_error: failure.to_string() }
     }
 
     /// Counted from the beginning of the allowance, so that a message that is tried again by hand starts with short
@@ -116,11 +145,30 @@ impl Service {
     }
 }
 
+/// An address that refused mail gets none any more, except about security, until its owner proves it again.
+async fn remember_refusal(
+    tx: &mut DbConn,
+    claimed: &Claimed,
+    failure: &Failure,
+    now: Time,
+) -> db::Result<()> {
+    let Some(key) = failure.address_key.clone() else { return Ok(()) };
+    let address = suppressions::Address { key, medium: claimed.delivery.medium };
+    suppressions::bounced(tx, &address, now).await.map(|_| ())
+}
+
 /// A message is what all its deliveries are.
 async fn mark_message(tx: &mut DbConn, claimed: &Claimed, now: Time) -> db::Result<()> {
-    let deliveries = deliveries::of_message(tx, claimed.message.id).await?;
+    mark(tx, claimed.message.id, now).await
+}
+
+/// The same for any message. Its row is locked before its deliveries are read, so that of two that end at the same
+/// time the second one sees the first.
+pub(in crate::service) async fn mark(tx: &mut DbConn, id: NotificationId, now: Time) -> db::Result<()> {
+    messages::touch(tx, id, now).await?;
+    let deliveries = deliveries::of_message(tx, id).await?;
     let states: Vec<_> = deliveries.iter().map(|delivery| delivery.state).collect();
-    messages::set_state(tx, claimed.message.id, model::settled(&states), now).await
+    messages::set_state(tx, id, model::settled(&states), now).await
 }
 
 fn ourselves() -> Caller {
@@ -131,12 +179,27 @@ fn item(claimed: &Claimed, letter: &Letter, now: Time) -> Item {
     Item {
         delivery_id: claimed.delivery.id,
         channel: claimed.delivery.medium,
-        recipient: letter.to.as_str().to_owned(),
+        recipient: letter.to.text(),
         subject: letter.subject.clone(),
         text: letter.text.clone(),
         html: letter.html.clone(),
         links: Json(letter.links.clone()),
         created_at: now,
+    }
+}
+
+fn inbox_item(message: &Message, letter: &Letter, sequence: i64, now: Time) -> InboxItem {
+    InboxItem {
+        id: InboxItemId::new(),
+        sequence,
+        message: message.id,
+        template: message.template.clone(),
+        category: message.category.clone(),
+        subject: letter.subject.clone(),
+        text: letter.text.clone(),
+        links: letter.links.clone(),
+        created_at: now,
+        read_at: None,
     }
 }
 

@@ -4,7 +4,7 @@
 //! is dropped in the middle, and the next message would read the answers of the one before. Here a connection goes
 //! back only after a send that ended well.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
@@ -20,17 +20,17 @@ use lettre::{Address, Message};
 
 use super::Channel;
 use crate::error::StartError;
-use crate::model::{Failure, Letter, words};
-use crate::settings::{Relay, Security, Smtp};
+use crate::model::{Destination, Failure, Letter, Reason, Unsubscribe, words};
+use crate::settings::{Relay, Security, Smtp, SmtpUrl};
 
-/// The channel to the mail server that the settings name; none when they name none.
-pub(in crate::service) fn smtp_channel(
-    smtp: &Smtp,
-) -> Result<Option<std::sync::Arc<dyn Channel>>, StartError> {
-    if smtp.url.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(std::sync::Arc::new(SmtpChannel::new(smtp)?)))
+/// The mail servers that the settings name, in order.
+pub(in crate::service) fn mail_servers(smtp: &Smtp) -> Result<Vec<Arc<dyn Channel>>, StartError> {
+    let urls = [&smtp.url, &smtp.fallback_url].into_iter().filter(|url| !url.is_empty());
+    let server = |url| {
+        let channel: Arc<dyn Channel> = Arc::new(SmtpChannel::new(smtp, url)?);
+        Ok(channel)
+    };
+    urls.map(server).collect()
 }
 
 struct SmtpChannel {
@@ -45,9 +45,9 @@ struct SmtpChannel {
 }
 
 impl SmtpChannel {
-    fn new(smtp: &Smtp) -> Result<Self, StartError> {
+    fn new(smtp: &Smtp, url: &SmtpUrl) -> Result<Self, StartError> {
         let told = |sentence: &str| StartError(sentence.to_owned());
-        let relay = smtp.url.relay().map_err(told)?;
+        let relay = url.relay().map_err(told)?;
         let (name, address) = smtp.sender().map_err(told)?;
         let address = mail_address(&address)
             .ok_or_else(|| told("smtp.from holds an address that mail can't be sent from."))?;
@@ -71,7 +71,7 @@ impl SmtpChannel {
             }
         }
         // Whatever goes wrong before the message is named says nothing about the message: it is never permanent.
-        self.connect().await.map_err(|error| Failure::Temporary(trouble(&error)))
+        self.connect().await.map_err(|error| Failure::unavailable(trouble(&error)))
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpError> {
@@ -103,18 +103,24 @@ impl SmtpChannel {
         }
     }
 
-    fn message(&self, letter: &Letter) -> Result<Message, Failure> {
-        let unfit = || Failure::Permanent("It can't be written as a mail.".to_owned());
-        let to = mail_address(&letter.to).ok_or_else(unfit)?;
-        let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
-        Message::builder()
+    fn message(&self, address: &EmailAddress, letter: &Letter) -> Result<Message, Failure> {
+        let unfit = || Failure::permanent(Reason::Unrenderable, "It can't be written as a mail.");
+        let to = mail_address(address).ok_or_else(unfit)?;
+        let mut builder = Message::builder();
+        if let Some(Unsubscribe { url }) = &letter.unsubscribe {
+            // RFC 8058 section 3.1: one click, without a page in between.
+            builder = builder
+                .raw_header(header("List-Unsubscribe", format!("<{url}>")))
+                .raw_header(header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()));
+        }
+        builder
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
             .subject(words::line(&letter.subject))
             .message_id(Some(format!("<{}>", letter.message_id)))
             .date(SystemTime::UNIX_EPOCH + Duration::from_micros(letter.date.micros().unsigned_abs()))
             // RFC 3834 section 5: so that no out-of-office answer comes back.
-            .raw_header(HeaderValue::new(automatic, "auto-generated".to_owned()))
+            .raw_header(header("Auto-Submitted", "auto-generated".to_owned()))
             .multipart(MultiPart::alternative_plain_html(letter.text.clone(), letter.html.clone()))
             .map_err(|_| unfit())
     }
@@ -122,22 +128,30 @@ impl SmtpChannel {
 
 #[async_trait]
 impl Channel for SmtpChannel {
-    async fn send(&self, letter: &Letter) -> Result<(), Failure> {
-        let message = self.message(letter)?;
+    async fn send(&self, letter: &Letter) -> Result<Option<String>, Failure> {
+        let Destination::Email(address) = &letter.to else {
+            return Err(Failure::permanent(Reason::ChannelUnavailable, "Mail goes to addresses only."));
+        };
+        let message = self.message(address, letter)?;
         let mut connection = self.connection().await?;
         let envelope = message.envelope();
         let supported = connection.server_info().supports_feature(Extension::SmtpUtfEight);
-        if !letter.to.as_str().is_ascii() && !supported {
-            return Err(Failure::Permanent("The mail server takes no addresses beyond ASCII.".to_owned()));
+        if !address.as_str().is_ascii() && !supported {
+            let told = "The mail server takes no addresses beyond ASCII.";
+            return Err(Failure::permanent(Reason::ProviderRefused, told));
         }
         // From here on the connection is dropped, and so closed, unless the send ends well.
         let reply = connection.send(envelope, &message.formatted()).await.map_err(|error| refused(&error))?;
         if reply.code().severity != Severity::PositiveCompletion {
-            return Err(Failure::Temporary("The mail server answered out of turn.".to_owned()));
+            return Err(Failure::unavailable("The mail server answered out of turn."));
         }
         self.keep(connection);
-        Ok(())
+        Ok(None)
     }
+}
+
+fn header(name: &'static str, value: String) -> HeaderValue {
+    HeaderValue::new(HeaderName::new_from_ascii_str(name), value)
 }
 
 fn mail_address(address: &EmailAddress) -> Option<Address> {
@@ -183,14 +197,21 @@ fn causes(error: &SmtpError) -> String {
 /// What the server said about the message, by its codes alone: its words often repeat the address.
 fn refused(error: &SmtpError) -> Failure {
     let Some(code) = error.status() else {
-        return Failure::Temporary("The connection to the mail server broke while it was sent.".to_owned());
+        return Failure::unavailable("The connection to the mail server broke while it was sent.");
     };
     let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     let enhanced = enhanced(&source).map(|code| format!(" {code}")).unwrap_or_default();
     if error.is_permanent() && !about_login(code) {
-        Failure::Permanent(format!("The mail server refused it: {code}{enhanced}."))
-    } else {
-        Failure::Temporary(format!("The mail server put it off: {code}{enhanced}."))
+        let unknown = matches!(enhanced.trim(), "5.1.1" | "5.1.2" | "5.1.3" | "5.1.6" | "5.1.10" | "5.2.1");
+        let reason = if unknown { Reason::RecipientRefused } else { Reason::ProviderRefused };
+        return Failure::permanent(reason, format!("The mail server refused it: {code}{enhanced}."));
+    }
+    let put_off = format!("The mail server put it off: {code}{enhanced}.");
+    // 421: it closes (RFC 5321 section 3.8). Other 4xx are about this message, such as a full mailbox, and must not
+    // keep those of others from going.
+    match about_login(code) || code.to_string() == "421" {
+        true => Failure::unavailable(put_off),
+        false => Failure::temporary(Reason::ProviderUnavailable, put_off),
     }
 }
 
@@ -222,24 +243,31 @@ mod tests {
             from: "Döör & Co <mail@example.org>".to_owned(),
             ..Smtp::default()
         };
-        SmtpChannel::new(&smtp).unwrap()
+        SmtpChannel::new(&smtp, &smtp.url).unwrap()
+    }
+
+    fn address() -> EmailAddress {
+        EmailAddress::parse("mia@example.org").unwrap()
     }
 
     fn letter() -> Letter {
         Letter {
-            to: EmailAddress::parse("mia@example.org").unwrap(),
+            to: Destination::Email(address()),
+            delivery: "1".to_owned(),
             message_id: "1@host.example".to_owned(),
             date: Time::from_seconds(1_767_225_600),
             subject: "Grüße".to_owned(),
             text: "Text ü\n".to_owned(),
             html: "<p>ü</p>".to_owned(),
             links: Vec::new(),
+            segments: 0,
+            unsubscribe: None,
         }
     }
 
     #[test]
     fn a_mail_has_the_headers_it_needs_and_only_ascii() {
-        let bytes = channel().message(&letter()).unwrap().formatted();
+        let bytes = channel().message(&address(), &letter()).unwrap().formatted();
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.is_ascii());
         for line in [
@@ -254,11 +282,25 @@ mod tests {
     }
 
     #[test]
+    fn only_mails_that_may_be_switched_off_say_how() {
+        let plain = String::from_utf8(channel().message(&address(), &letter()).unwrap().formatted()).unwrap();
+        assert!(!plain.contains("List-Unsubscribe"), "{plain}");
+        let url =
+            format!("https://id.example.org/api/v1/notifications/unsubscribe?token={}", "a".repeat(150));
+        let letter = Letter { unsubscribe: Some(Unsubscribe { url: url.clone() }), ..letter() };
+        let text = String::from_utf8(channel().message(&address(), &letter).unwrap().formatted()).unwrap();
+        let unfolded = text.replace("\r\n ", "");
+        assert!(unfolded.contains(&format!("List-Unsubscribe: <{url}>\r\n")), "{text}");
+        assert!(text.contains("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"), "{text}");
+    }
+
+    #[test]
     fn no_subject_makes_a_second_header() {
         for evil in ["a\r\nBcc: x@evil.example", "a\nBcc: x@evil.example", "a\rBcc: x", "a\0b", "ü\r\nBcc: x"]
         {
             let letter = Letter { subject: evil.to_owned(), ..letter() };
-            let text = String::from_utf8(channel().message(&letter).unwrap().formatted()).unwrap();
+            let text =
+                String::from_utf8(channel().message(&address(), &letter).unwrap().formatted()).unwrap();
             let head = text.split("\r\n\r\n").next().unwrap();
             assert!(!head.to_lowercase().contains("\nbcc:") && !head.contains('\0'), "{evil:?}: {head}");
             assert_eq!(head.matches("Subject: ").count(), 1);

@@ -1,0 +1,2 @@
+DROP TABLE notifications_inbox_counters;
+DROP TABLE notifications_inbox;

@@ -1,0 +1,2 @@
+DROP TABLE notifications_suppressions;
+DROP TABLE notifications_preferences;

@@ -1,0 +1,206 @@
+//! Telling people at once what comes into their inbox, in the order of its numbers, each once.
+//!
+//! A stream holds nothing but the last number it told: it reads on from there when it is woken, when another process
+//! may have written (it looks now and then), and only as fast as its reader takes it. So a reader that was cut off goes
+//! on with the number it saw last, and misses and repeats nothing. Before every piece, and whenever it looks, the login
+//! is asked for again; a stream whose login ended ends.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use contracts::auth::CheckSession;
+use contracts::{Caller, Error as Told, SessionId, UserId};
+use metrics::gauge;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Service, deliver};
+use crate::error::Error;
+use crate::model::inbox::InboxItem;
+use crate::store;
+
+/// How many items are read at once.
+const BATCH: i64 = 50;
+
+/// Who listens at this process.
+#[derive(Default)]
+pub(super) struct Streams {
+    readers: Mutex<HashMap<UserId, Readers>>,
+    closing: CancellationToken,
+}
+
+struct Readers {
+    count: usize,
+    news: watch::Sender<()>,
+}
+
+impl Streams {
+    /// Tells the streams of a person that something came in.
+    pub(super) fn wake(&self, user: UserId) {
+        if let Some(readers) = self.held().get(&user) {
+            readers.news.send_replace(());
+        }
+    }
+
+    /// Ends every stream, and lets none begin.
+    pub(super) fn end(&self) {
+        self.closing.cancel();
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<UserId, Readers>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place that a stream takes, given back when it ends.
+struct Place {
+    service: Arc<Service>,
+    user: UserId,
+    news: watch::Receiver<()>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut readers = self.service.streams.held();
+        if let Some(own) = readers.get_mut(&self.user) {
+            own.count = own.count.saturating_sub(1);
+            if own.count == 0 {
+                readers.remove(&self.user);
+            }
+        }
+        gauge!(deliver::STREAMS).decrement(1.0);
+    }
+}
+
+/// What a stream says next.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// It begins here: the number to go on from when it is cut off before anything came.
+    Start(i64),
+    /// These came in.
+    Items(Vec<InboxItem>),
+    /// Nothing; only that it lives.
+    Heartbeat,
+}
+
+/// A stream that somebody reads.
+pub(crate) struct InboxStream {
+    place: Place,
+    caller: Caller,
+    session: SessionId,
+    told: i64,
+    started: bool,
+    ends_at: Instant,
+    spoke_at: Instant,
+}
+
+impl Service {
+    /// Opens a stream of what comes into a person's inbox after this number; from now on when there is none.
+    ///
+    /// # Errors
+    /// When the person or the process has too many open, or the process is stopping.
+    pub(crate) async fn open_stream(
+        self: Arc<Self>,
+        caller: &Caller,
+        user: UserId,
+        session: SessionId,
+        after: Option<i64>,
+    ) -> Result<InboxStream, Error> {
+        let place = self.take_place(user)?;
+        let last = store::inbox::last_sequence(&mut *self.db.read().await?, user).await?;
+        // A number that was never given out, as after the database was put back, begins at the end.
+        let told = after.filter(|after| (0..=last).contains(after)).unwrap_or(last);
+        let (now, settings) = (Instant::now(), &self.settings.stream);
+        Ok(InboxStream {
+            place,
+            caller: caller.clone(),
+            session,
+            told,
+            started: false,
+            ends_at: now + Duration::from_secs(u64::from(settings.max_minutes) * 60),
+            spoke_at: now,
+        })
+    }
+
+    /// Ends every stream at this process, and lets none begin: for a stop.
+    pub fn end_streams(&self) {
+        self.streams.end();
+    }
+
+    fn take_place(self: &Arc<Self>, user: UserId) -> Result<Place, Error> {
+        let (settings, streams) = (&self.settings.stream, &self.streams);
+        if streams.closing.is_cancelled() {
+            return Err(Error::Stopping);
+        }
+        let mut readers = streams.held();
+        let all: usize = readers.values().map(|readers| readers.count).sum();
+        let own = readers.get(&user).map_or(0, |readers| readers.count);
+        if own >= settings.per_person || all >= settings.per_process {
+            return Err(Error::TooManyStreams);
+        }
+        let readers =
+            readers.entry(user).or_insert_with(|| Readers { count: 0, news: watch::Sender::new(()) });
+        readers.count += 1;
+        gauge!(deliver::STREAMS).increment(1.0);
+        Ok(Place { service: Arc::clone(self), user, news: readers.news.subscribe() })
+    }
+}
+
+impl InboxStream {
+    /// The next piece; none when it ends.
+    pub(crate) async fn next(&mut self) -> Option<Piece> {
+        let service = Arc::clone(&self.place.service);
+        let (closing, settings) = (service.streams.closing.clone(), &service.settings.stream);
+        if !self.started {
+            self.started = true;
+            return Some(Piece::Start(self.told));
+        }
+        let heartbeat = Duration::from_secs(u64::from(settings.heartbeat_seconds));
+        let poll = Duration::from_millis(settings.poll_ms);
+        loop {
+            if closing.is_cancelled() || Instant::now() >= self.ends_at {
+                return None;
+            }
+            // Seen before it is looked: what comes in while it looks wakes it again.
+            self.place.news.borrow_and_update();
+            match self.look(&service).await {
+                Ok(Some(piece)) => return Some(piece),
+                Ok(None) if !self.may_go_on(&service).await => return None,
+                Ok(None) => {}
+                // The reader comes back and goes on; waiting here would hide that something is wrong.
+                Err(_) => return None,
+            }
+            if self.spoke_at.elapsed() >= heartbeat {
+                self.spoke_at = Instant::now();
+                return Some(Piece::Heartbeat);
+            }
+            tokio::select! {
+                () = closing.cancelled() => return None,
+                _ = self.place.news.changed() => {}
+                () = tokio::time::sleep(poll.min(heartbeat)) => {}
+            }
+        }
+    }
+
+    async fn look(&mut self, service: &Service) -> Result<Option<Piece>, Told> {
+        let items = {
+            let mut c = service.db.read().await?;
+            store::inbox::after(&mut c, self.place.user, self.told, BATCH).await?
+        };
+        let Some(last) = items.last().map(|item| item.sequence) else { return Ok(None) };
+        if !self.may_go_on(service).await {
+            return Err(Told::unauthenticated("platform.unauthenticated", "The login is over."));
+        }
+        self.told = last;
+        self.spoke_at = Instant::now();
+        Ok(Some(Piece::Items(items)))
+    }
+
+    /// Whether the login is still good. Who can't be asked is not told anything.
+    async fn may_go_on(&self, service: &Service) -> bool {
+        let ask = CheckSession { user: self.place.user, session: self.session };
+        service.auth.check_session(&self.caller, ask).await.is_ok_and(|standing| standing.live)
+    }
+}

@@ -1,0 +1,122 @@
+//! Nobody can be flooded through us, and nobody can spend the operator's money: SMS pumping and its relatives.
+
+use std::time::Duration;
+
+use notifications::{Limits, SmsProvider};
+use platform::db::Database;
+use serde_json::json;
+use testkit::both_engines;
+use testkit::sms_gateway::SmsGateway;
+
+use crate::providers::{plain, texting};
+use crate::world::{World, deliver_all};
+
+/// How many of these messages left, and what held back the others.
+async fn left(
+    world: &World,
+    service: &std::sync::Arc<notifications::Service>,
+    to: &[serde_json::Value],
+) -> (usize, Vec<String>) {
+    let mut sent = 0;
+    let mut reasons = Vec::new();
+    for changes in to {
+        let id = world.send(service, changes).await;
+        deliver_all(service).await;
+        match world.fate(service, &id).await {
+            (state, _) if state == "sent" => sent += 1,
+            (_, reason) => reasons.push(reason),
+        }
+    }
+    reasons.dedup();
+    (sent, reasons)
+}
+
+both_engines! {
+    async fn one_address_gets_so_many_and_then_waits(db: Database) {
+        let mut world = World::new(db);
+        world.settings.limits = Limits { email: 3, email_security: 5, ..Limits::default() };
+        let service = world.service();
+        let general = vec![json!({ "to": { "email": "mia@example.org" } }); 6];
+        assert_eq!(left(&world, &service, &general).await, (3, vec!["over_limit".to_owned()]));
+        let secure = vec![json!({ "to": { "email": "mia@example.org" }, "category": "security" }); 7];
+        assert_eq!(left(&world, &service, &secure).await, (5, vec!["over_limit".to_owned()]), "security has a bucket of its own");
+        let other = vec![json!({ "to": { "email": "eve@example.org" } })];
+        assert_eq!(left(&world, &service, &other).await.0, 1);
+        world.clock.advance(Duration::from_secs(3_600));
+        assert_eq!(left(&world, &service, &general[..3]).await.0, 3);
+    }
+
+    async fn what_was_over_the_limit_can_be_sent_later_by_hand(db: Database) {
+        let mut world = World::new(db);
+        world.settings.limits = Limits { email: 1, ..Limits::default() };
+        let service = world.service();
+        let to = json!({ "to": { "email": "mia@example.org" } });
+        world.send(&service, &to).await;
+        let late = world.send(&service, &to).await;
+        deliver_all(&service).await;
+        assert_eq!(world.fate(&service, &late).await, ("suppressed".to_owned(), "over_limit".to_owned()));
+        let retry = format!("/api/v1/notifications/{late}/retry");
+        world.clock.advance(Duration::from_secs(3_600));
+        assert_eq!(world.ask(&service, actix_web::http::Method::POST, &retry, None).await.status.as_u16(), 202);
+        deliver_all(&service).await;
+        assert_eq!(world.fate(&service, &late).await.0, "sent");
+        assert_eq!(world.ask(&service, actix_web::http::Method::POST, &retry, None).await.status.as_u16(), 409);
+    }
+
+    async fn a_message_that_is_tried_again_is_counted_once(db: Database) {
+        let mut world = World::new(db);
+        world.settings.limits = Limits { email: 1, ..Limits::default() };
+        let tries = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = std::sync::Arc::clone(&tries);
+        let service = world.service_with(crate::world::Hand::new(move |_| {
+            match count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                0..3 => Err(notifications::Failure::temporary(notifications::Reason::ProviderUnavailable, "not now")),
+                _ => Ok(()),
+            }
+        }));
+        let id = world.send(&service, &json!({ "to": { "email": "mia@example.org" } })).await;
+        for _ in 0..4 {
+            deliver_all(&service).await;
+            world.clock.advance(Duration::from_secs(400));
+        }
+        assert_eq!(world.fate(&service, &id).await.0, "sent");
+    }
+
+    async fn a_pumper_is_stopped_by_number_range_country_and_budget(db: Database) {
+        let gateway = SmsGateway::start().await;
+        let mut world = texting(db, plain(&gateway), SmsProvider::default());
+        world.settings.limits = Limits { sms: 2, sms_security: 2, sms_range: 5, sms_country: 8, sms_segments: 10, ..Limits::default() };
+        let service = world.service();
+        let to = |number: String| json!({ "to": { "phone": number }, "category": "security" });
+        let same = vec![to("+436600000001".to_owned()); 4];
+        assert_eq!(left(&world, &service, &same).await, (2, vec!["over_limit".to_owned()]));
+        let neighbours: Vec<_> = (100..110).map(|last| to(format!("+436600000{last}"))).collect();
+        assert_eq!(left(&world, &service, &neighbours).await, (3, vec!["over_limit".to_owned()]));
+        let country: Vec<_> = (10..20).map(|range| to(format!("+4366099{range}000"))).collect();
+        assert_eq!(left(&world, &service, &country).await, (3, vec!["over_limit".to_owned()]));
+        let world_wide: Vec<_> = (10..20).map(|code| to(format!("+3{code}0000000"))).collect();
+        assert_eq!(left(&world, &service, &world_wide).await, (2, vec!["budget_spent".to_owned()]));
+        assert_eq!(gateway.asked(), 10, "no more was asked for than the budget has");
+    }
+
+    async fn long_messages_spend_more_of_the_budget(db: Database) {
+        let gateway = SmsGateway::start().await;
+        let mut world = texting(db, plain(&gateway), SmsProvider::default());
+        world.settings.limits = Limits { sms_segments: 7, ..Limits::default() };
+        let service = world.service();
+        let long: Vec<_> = (10..14)
+            .map(|last| json!({ "to": { "phone": format!("+4366000000{last}") }, "data": { "subject": "x", "text": "a".repeat(400) } }))
+            .collect();
+        assert_eq!(left(&world, &service, &long).await, (2, vec!["budget_spent".to_owned()]), "three parts each");
+    }
+
+    async fn only_the_countries_that_are_named_get_short_messages(db: Database) {
+        let gateway = SmsGateway::start().await;
+        let mut world = texting(db, plain(&gateway), SmsProvider::default());
+        world.settings.sms.countries = vec!["43".to_owned(), "1".to_owned()];
+        let service = world.service();
+        let to = |number: &str| json!({ "to": { "phone": number } });
+        let all = [to("+436601234567"), to("+12025550123"), to("+8821612345678"), to("+4916012345678")];
+        assert_eq!(left(&world, &service, &all).await, (2, vec!["country_not_allowed".to_owned()]));
+    }
+}
