@@ -121,6 +121,7 @@ async fn build(
         users: users.clone(),
         settings: settings.notifications.clone(),
         smtp: settings.smtp.clone(),
+        master_key: master_key.clone(),
         public_url,
         mailbox: settings.profile.is_development(),
     })?);
@@ -198,6 +199,11 @@ impl House {
         workers.start("permissions", move |stop| owned(&permissions, |it| it.work(stop)));
         workers.start("notifications", move |stop| owned(&notifications, |it| it.work(stop)));
         workers
+    }
+
+    /// Ends what would keep the public door open: streams that people read.
+    pub(crate) fn end_streams(&self) {
+        self.notifications.end_streams();
     }
 
     /// Ends the use of the database.

@@ -42,7 +42,7 @@ pub(crate) fn empty() -> OpenApi {
 }
 
 /// What anybody may call: path and method. Everything else wants an access token.
-const PUBLIC: [(&str, HttpMethod); 12] = [
+const PUBLIC: &[(&str, HttpMethod)] = &[
     ("/livez", HttpMethod::Get),
     ("/readyz", HttpMethod::Get),
     ("/.well-known/jwks.json", HttpMethod::Get),
@@ -55,6 +55,9 @@ const PUBLIC: [(&str, HttpMethod); 12] = [
     ("/api/v1/auth/invitations/accept", HttpMethod::Post),
     ("/api/v1/auth/logins", HttpMethod::Post),
     ("/api/v1/auth/tokens", HttpMethod::Post),
+    ("/api/v1/notifications/unsubscribe", HttpMethod::Get),
+    ("/api/v1/notifications/unsubscribe", HttpMethod::Post),
+    ("/api/v1/notifications/receipts/{provider}", HttpMethod::Post),
 ];
 
 /// What is the same for all of them: how one logs in, and what a problem looks like.

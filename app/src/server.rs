@@ -47,6 +47,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), StartError> {
         tracing::info!("Doorward was asked to stop.");
         ready.set(false);
         tokio::time::sleep(Duration::from_secs(settings.server.drain_seconds)).await;
+        house.end_streams();
         public_door.stop(true).await;
         workers.end(Duration::from_secs(settings.server.grace_seconds)).await;
         management_door.stop(false).await;

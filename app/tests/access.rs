@@ -83,6 +83,15 @@ const OPERATIONS: &[(&str, &str, Who)] = &[
     ("GET", "/api/v1/notifications", Right),
     ("GET", "/api/v1/notifications/{id}", Right),
     ("POST", "/api/v1/notifications/{id}/retry", Right),
+    ("POST", "/api/v1/notifications/receipts/{provider}", Anyone),
+    ("GET", "/api/v1/notifications/unsubscribe", Anyone),
+    ("POST", "/api/v1/notifications/unsubscribe", Anyone),
+    ("GET", "/api/v1/notification-preferences", User),
+    ("PUT", "/api/v1/notification-preferences", User),
+    ("GET", "/api/v1/inbox", User),
+    ("POST", "/api/v1/inbox/read", User),
+    ("POST", "/api/v1/inbox/{id}/read", User),
+    ("GET", "/api/v1/inbox/stream", User),
     ("GET", "/api/v1/audit-events", Right),
 ];
 
@@ -118,7 +127,7 @@ async fn every_operation_is_known_and_refuses_whom_it_must() {
             *who != Anyone,
             "{method} {path}: {anonymous:?}"
         );
-        if *path == "/api/v1/auth/sessions" || path.ends_with("/current") {
+        if *path == "/api/v1/auth/sessions" || path.ends_with("/current") || path.ends_with("/stream") {
             continue;
         }
         let member = mia.client.send(&ask).await;

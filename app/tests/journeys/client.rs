@@ -103,6 +103,21 @@ impl Client {
         answer
     }
 
+    /// Opens something that does not end, and reads its head only.
+    pub async fn open(&self, path: &str) -> reqwest::Response {
+        let request = self.http.get(format!("{}{path}", self.base));
+        let response = request.bearer_auth(self.access_token.as_ref().unwrap()).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        response
+    }
+
+    /// Posts a form, as a mail program does; the status.
+    pub async fn post_form(&self, path: &str, body: &'static str) -> u16 {
+        let request = self.http.post(format!("{}{path}", self.base)).body(body);
+        let kind = "application/x-www-form-urlencoded";
+        request.header("content-type", kind).send().await.unwrap().status().as_u16()
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.send(&Ask::new(Method::GET, path)).await
     }

@@ -20,6 +20,7 @@ mod client;
 mod crash;
 mod house;
 mod mail;
+mod messages;
 mod profile;
 mod registration;
 mod roles;
