@@ -128,6 +128,7 @@ both_engines! {
         world.settings.retry_max_ms = 1;
         world.settings.poll_interval_ms = 10;
         world.settings.provider_timeout_ms = 400;
+        world.settings.circuit.failures = 1_000;
         (world.settings.limits.sms_country, world.settings.limits.sms_range) = (10_000, 10_000);
         let services: Vec<Arc<Service>> = (0..3).map(|_| world.service()).collect();
         let chaos = |number: usize| match number % 5 {

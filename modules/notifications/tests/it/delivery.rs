@@ -240,7 +240,10 @@ both_engines! {
                     tokio::task::yield_now().await;
                 }
                 world.clock.advance(HOUR);
-                assert_eq!(other.deliver_due().await.unwrap(), 1);
+                // The slow one may just be writing to the row, which is then passed over.
+                while other.deliver_due().await.unwrap() == 0 {
+                    tokio::task::yield_now().await;
+                }
                 gate.add_permits(1);
             };
             let (first, ()) = tokio::join!(first, second);

@@ -154,14 +154,14 @@ both_engines! {
             while last < count {
                 let mut stream = Listening::open(&world, &near, &token, "/api/v1/inbox/stream", Some(last)).await;
                 assert_eq!(stream.status, StatusCode::OK);
-                for _ in 0..(rand_below(4) + 1) {
+                'open: for _ in 0..(rand_below(4) + 1) {
                     let Some(piece) = stream.next().await else { break };
                     for (id, subject) in items(&piece) {
                         seen.push((id, subject));
                         last = id;
                         // Cut off in the middle of a piece: what came after it is not seen.
                         if rand_below(5) == 0 {
-                            break;
+                            break 'open;
                         }
                     }
                     if last == count {
