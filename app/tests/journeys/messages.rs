@@ -91,7 +91,7 @@ crate::journey! {
         let why = root.client.tell(&mut house.transcript, &Ask::new(Method::GET, &path)).await;
         assert_eq!(why.body["deliveries"][0]["reason"], "unsubscribed");
         let forged = house.client().post_form("/api/v1/notifications/receipts/primary", "MessageStatus=delivered").await;
-        assert_eq!(forged, 403);
+        assert_eq!(forged, 401);
     }
 }
 

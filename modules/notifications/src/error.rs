@@ -53,9 +53,10 @@ impl From<Error> for Told {
                 let text = "The link is not whole, or was not made here.";
                 Self::invalid("notifications.invalid_unsubscribe", text)
             }
-            Error::ForgedReceipt => {
-                Self::denied("notifications.receipt_refused", "The receipt is not signed as it must be.")
-            }
+            Error::ForgedReceipt => Self::unauthenticated(
+                "notifications.receipt_refused",
+                "The receipt is not signed as it must be.",
+            ),
             Error::BadReceipt => Self::invalid("notifications.invalid_receipt", "This is no receipt."),
             Error::Busy => {
                 Self::unavailable("notifications.busy", "Somebody else is changing this; try again.")

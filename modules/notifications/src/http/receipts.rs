@@ -34,7 +34,7 @@ pub(super) struct ReceiptQuery {
         description = "Twilio's form, or JSON: `{reference, status, id?, code?}`."),
     responses(
         (status = 204, description = "It is noted, or was before."),
-        (status = 403, description = "The signature is not the provider's."),
+        (status = 401, description = "The signature is not the provider's."),
         (status = 413, description = "It is too large."),
         (status = 422, description = "It is no receipt."),
         Problems, NotFoundProblem,

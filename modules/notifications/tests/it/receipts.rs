@@ -119,7 +119,7 @@ both_engines! {
         let mut world = texting(db.clone(), twilio(&first), plain(&second));
         let service = world.service();
         let (id, delivery, sid) = texted(&world, &service, &first).await;
-        let refused = |answer: Answer| assert_eq!((answer.status.as_u16(), answer.code()), (403, "notifications.receipt_refused"));
+        let refused = |answer: Answer| assert_eq!((answer.status.as_u16(), answer.code()), (401, "notifications.receipt_refused"));
         for token in ["", "a secret of twilio ", PLAIN_SECRET] {
             refused(twilio_says(&world, &service, &delivery, &sid, "delivered", token).await);
         }
