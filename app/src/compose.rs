@@ -112,8 +112,8 @@ async fn build(
         cache: cache.clone(),
     });
     let auth = Arc::new(auth.await?);
-    let users =
-        Arc::new(users::Service::new(db.clone(), clock.clone(), auth.clone(), settings.users.clone()));
+    let users = users::Service::new(db.clone(), clock.clone(), auth.clone(), settings.users.clone(), &cache);
+    let users = Arc::new(users);
     let notifications = Arc::new(notifications::Service::new(notifications::Parts {
         db: db.clone(),
         clock: clock.clone(),
@@ -190,12 +190,13 @@ impl House {
     /// Starts what runs beside requests.
     pub(crate) fn work(&self) -> Workers {
         let mut workers = Workers::new();
-        let House { auth, permissions, notifications, bus, relay, sweeper, .. } = self.clone();
+        let House { auth, users, permissions, notifications, bus, relay, sweeper, .. } = self.clone();
         workers.start("relay", move |stop| owned(&relay, |it| async move { it.run(stop).await }));
         workers.start("bus", move |stop| owned(&bus, |it| async move { it.run(stop).await }));
         workers.start("metrics", upkeep);
         workers.start("sweep", move |stop| owned(&sweeper, |it| async move { it.run(stop).await }));
         workers.start("auth", move |stop| owned(&auth, |it| it.work(stop)));
+        workers.start("users", move |stop| owned(&users, |it| it.work(stop)));
         workers.start("permissions", move |stop| owned(&permissions, |it| it.work(stop)));
         workers.start("notifications", move |stop| owned(&notifications, |it| it.work(stop)));
         workers

@@ -164,6 +164,11 @@ impl Fields {
         self.0.push(Field { pointer: pointer.into(), code: code.into(), message: message.into() });
     }
 
+    /// Notes a broken rule that another parser found.
+    pub fn field(&mut self, field: Field) {
+        self.0.push(field);
+    }
+
     /// Takes a parsed value, or notes the rule that it broke. The rule's stable word and its sentence come from
     /// the parser's error.
     pub fn take<T, E: Into<(&'static str, Cow<'static, str>)>>(

@@ -58,6 +58,16 @@ impl FakeAuth {
         held(&self.0).accounts.insert(account.id, account);
     }
 
+    /// Forgets an account, as a purge does.
+    pub fn forget_account(&self, user: UserId) {
+        held(&self.0).accounts.remove(&user);
+    }
+
+    /// The account with an address.
+    pub fn account_of(&self, email: &str) -> Option<Account> {
+        held(&self.0).accounts.values().find(|it| it.email.as_str() == email).cloned()
+    }
+
     /// Logs a person in.
     pub fn add_session(&self, user: UserId) -> SessionId {
         let session = SessionId::new();

@@ -20,6 +20,30 @@ pub(crate) enum Error {
     /// The value takes more room than there is.
     #[error("the preferences are too large")]
     TooLarge(usize),
+    /// There is no such user.
+    #[error("there is no such user")]
+    UserNotFound,
+    /// Nobody switches himself off or deletes himself here.
+    #[error("it is the caller's own account")]
+    OwnAccount,
+    /// The user is deleted: nothing but restoring is possible.
+    #[error("the user is deleted")]
+    UserDeleted,
+    /// The user is not deleted.
+    #[error("the user is not deleted")]
+    NotDeleted,
+    /// The idempotency key was used for somebody else.
+    #[error("the idempotency key was used for somebody else")]
+    KeyReused,
+    /// There is no such import.
+    #[error("there is no such import")]
+    ImportNotFound,
+    /// What was sent is not what the import began with.
+    #[error("the import began with another file")]
+    ImportOtherFile,
+    /// Somebody else takes up the same import.
+    #[error("the import goes on elsewhere")]
+    ImportElsewhere,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] platform::db::Error),
@@ -41,6 +65,28 @@ impl From<Error> for Told {
                 format!("There can be at most {most} namespaces; remove one first."),
             ),
             Error::TooLarge(most) => platform::http::too_large(most),
+            Error::UserNotFound => Self::not_found("users.not_found", "There is no such user."),
+            Error::OwnAccount => Self::conflict(
+                "users.own_account",
+                "Nobody disables or deletes his own account here; ask another administrator.",
+            ),
+            Error::UserDeleted => {
+                Self::conflict("users.deleted", "The user is deleted; restore the user first.")
+            }
+            Error::NotDeleted => Self::conflict("users.not_deleted", "The user is not deleted."),
+            Error::KeyReused => Self::invalid(
+                "platform.idempotency_key_reused",
+                "This idempotency key was already used with another body. Use a new key for a new request.",
+            ),
+            Error::ImportNotFound => Self::not_found("users.import_not_found", "There is no such import."),
+            Error::ImportOtherFile => Self::conflict(
+                "users.import_other_file",
+                "What was sent is not what this import began with; send the same file in the same way, or begin anew.",
+            ),
+            Error::ImportElsewhere => Self::conflict(
+                "users.import_elsewhere",
+                "Another request goes on with this import at the same time.",
+            ),
             Error::Database(error) => error.into(),
             Error::Told(error) => error,
         }

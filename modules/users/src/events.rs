@@ -1,24 +1,24 @@
-//! What this module hears: that somebody registered.
+//! What this module hears: that accounts come, change and go.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use contracts::auth::AccountRegistered;
+use contracts::auth::{
+    AccountEmailChanged, AccountPurged, AccountRegistered, AccountStateChanged, AccountVerified,
+};
 use contracts::{Event, Fact};
 use platform::bus::Subscriber;
-use platform::db::DbConn;
-use platform::inbox;
 
 use crate::error::Error;
-use crate::service::{Service, fill};
+use crate::service::Service;
 
 /// Everybody here who wants to hear something.
 #[must_use]
 pub fn subscribers(service: &Arc<Service>) -> Vec<Arc<dyn Subscriber>> {
-    vec![Arc::new(Profiles(Arc::clone(service)))]
+    vec![Arc::new(Profiles(Arc::clone(service))), Arc::new(Directory(Arc::clone(service)))]
 }
 
-/// Makes a profile for whoever registered.
+/// Makes a profile for whoever registered, and forgets whoever is gone.
 struct Profiles(Arc<Service>);
 
 #[async_trait]
@@ -28,7 +28,31 @@ impl Subscriber for Profiles {
     }
 
     fn hears(&self) -> &'static [&'static str] {
-        &[AccountRegistered::TYPE]
+        &[AccountRegistered::TYPE, AccountPurged::TYPE]
+    }
+
+    async fn hear(&self, event: &Event) -> contracts::Result<()> {
+        let heard = if event.is::<AccountPurged>() {
+            let fact = event.read::<AccountPurged>()?;
+            self.0.hear_purge(self.name(), event, fact.user).await
+        } else {
+            self.0.hear_registration(self.name(), event, event.read()?).await
+        };
+        Ok(heard?)
+    }
+}
+
+/// Keeps the directory up with accounts that change.
+struct Directory(Arc<Service>);
+
+#[async_trait]
+impl Subscriber for Directory {
+    fn name(&self) -> &'static str {
+        "users.directory"
+    }
+
+    fn hears(&self) -> &'static [&'static str] {
+        &[AccountVerified::TYPE, AccountStateChanged::TYPE, AccountEmailChanged::TYPE]
     }
 
     async fn hear(&self, event: &Event) -> contracts::Result<()> {
@@ -36,16 +60,15 @@ impl Subscriber for Profiles {
     }
 }
 
-impl Profiles {
+impl Directory {
     async fn take_over(&self, event: &Event) -> Result<(), Error> {
-        let fact = event.read::<AccountRegistered>()?;
-        let (now, caller) = (self.0.clock.now(), event.caller("users"));
-        let work = async |tx: &mut DbConn| {
-            if inbox::once(tx, self.name(), event.id, now).await? {
-                fill(tx, now, &caller, fact).await?;
-            }
-            Ok(())
+        let user = if event.is::<AccountVerified>() {
+            event.read::<AccountVerified>()?.user
+        } else if event.is::<AccountStateChanged>() {
+            event.read::<AccountStateChanged>()?.user
+        } else {
+            event.read::<AccountEmailChanged>()?.user
         };
-        self.0.db.transaction(work).await
+        self.0.hear_change(event, user).await
     }
 }

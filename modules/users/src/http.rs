@@ -1,7 +1,10 @@
-//! The module's endpoints: parse, ask the service, shape the answer. All of them are about the caller himself.
+//! The module's endpoints: parse, ask the service, shape the answer. Those below `/users/me` are about the caller
+//! himself, all others are for administrators.
 
 mod preferences;
 mod profile;
+mod transfer;
+mod users;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -13,5 +16,15 @@ pub fn routes(cfg: &mut ServiceConfig<'_>) {
         .service(preferences::get_preference)
         .service(preferences::put_preference)
         .service(preferences::patch_preference)
-        .service(preferences::delete_preference);
+        .service(preferences::delete_preference)
+        .service(transfer::create_import)
+        .service(transfer::list_imports)
+        .service(transfer::get_import)
+        .service(transfer::export_users)
+        .service(users::list_users)
+        .service(users::create_user)
+        .service(users::get_user)
+        .service(users::patch_user)
+        .service(users::delete_user)
+        .service(users::restore_user);
 }

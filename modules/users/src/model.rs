@@ -2,11 +2,23 @@
 //! attribute look like, and how a merge patch changes them.
 
 mod change;
+mod export;
+mod import;
+mod listing;
 mod preference;
+mod rows;
+mod search;
 mod text;
 
 pub(crate) use change::Change;
+pub(crate) use export::{disarmed, head, line};
+pub(crate) use import::{
+    ERRORS, Import, ImportFormat, ImportId, ImportRow, RowError, account_for, account_of, checksum,
+};
+pub(crate) use listing::{Entry, Found, Listing, Position, Sort};
 pub(crate) use preference::{MAX_BYTES, Namespace, Preference, merge};
+pub(crate) use rows::{Raw, Rows};
+pub(crate) use search::{Search, end_of, terms};
 
 use contracts::{Time, UserId};
 use serde_json::{Map, Value};

@@ -27,3 +27,47 @@ diesel::table! {
         updated_at -> Timestamptz,
     }
 }
+
+diesel::table! {
+    users_directory (id) {
+        id -> Uuid,
+        email -> Text,
+        email_verified -> Bool,
+        state -> Text,
+        account_revision -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    users_search_terms (term, user_id) {
+        term -> Text,
+        user_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    users_backfills (name) {
+        name -> Text,
+        after_id -> Nullable<Uuid>,
+        finished_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    users_imports (id) {
+        id -> Uuid,
+        dry_run -> Bool,
+        format -> Text,
+        rows -> BigInt,
+        created -> BigInt,
+        present -> BigInt,
+        refused -> BigInt,
+        errors -> Jsonb,
+        checksum -> Binary,
+        started_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        finished_at -> Nullable<Timestamptz>,
+    }
+}

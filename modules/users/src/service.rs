@@ -3,8 +3,17 @@
 //! A change is decided against what was read, and written only over exactly that: whoever comes in between makes it
 //! start again, or is told to the caller who said which state he meant.
 
+mod change_user;
+mod create_user;
+mod directory;
+mod export_person;
+mod export_users;
 mod find_profile;
+mod hear;
+mod import_users;
+mod list_users;
 mod preferences;
+mod profiles;
 mod read_profile;
 mod update_profile;
 mod write_preference;
@@ -15,13 +24,16 @@ use async_trait::async_trait;
 use contracts::auth::{Account, Auth, FindAccount};
 use contracts::users::{FindProfile, Profile as Shown, Users};
 use contracts::{Caller, ExportPerson, PersonalData, UserId};
+use platform::cache;
 use platform::clock::Clock;
 use platform::db::Database;
 
 use crate::error::Error;
 use crate::settings::Settings;
 
-pub(crate) use find_profile::fill;
+pub(crate) use create_user::NewUser;
+pub(crate) use import_users::Importing;
+use profiles::Profiles;
 pub(crate) use read_profile::Me;
 
 /// How often a change that nobody bound to a state is tried again when others come in between.
@@ -33,13 +45,20 @@ pub struct Service {
     pub(crate) clock: Clock,
     auth: Arc<dyn Auth>,
     settings: Settings,
+    profiles: Profiles,
 }
 
 impl Service {
     /// The service over this database; auth knows the accounts.
     #[must_use]
-    pub fn new(db: Database, clock: Clock, auth: Arc<dyn Auth>, settings: Settings) -> Self {
-        Self { db, clock, auth, settings }
+    pub fn new(
+        db: Database,
+        clock: Clock,
+        auth: Arc<dyn Auth>,
+        settings: Settings,
+        cache: &cache::Settings,
+    ) -> Self {
+        Self { db, clock, auth, settings, profiles: Profiles::new(cache) }
     }
 
     async fn account(&self, caller: &Caller, user: UserId) -> Result<Account, Error> {
@@ -53,7 +72,7 @@ impl Users for Service {
         Ok(self.shown_profile(ask.user).await?)
     }
 
-    async fn export_person(&self, _: &Caller, _: ExportPerson) -> contracts::Result<PersonalData> {
-        Err(contracts::Error::unavailable("users.not_built", "This is not built yet."))
+    async fn export_person(&self, _: &Caller, ask: ExportPerson) -> contracts::Result<PersonalData> {
+        Ok(self.personal_data(ask.user).await?)
     }
 }

@@ -1,6 +1,11 @@
-//! What this module keeps: a row for each profile, and one for each namespace of somebody's preferences.
+//! What this module keeps: profiles, preferences, the directory that users are listed and searched by, and how far
+//! imports are.
 //!
 //! One query a function. Revisions are compared here, in the statement that writes: nothing is read and then written.
 
+pub(crate) mod backfills;
+pub(crate) mod directory;
+pub(crate) mod imports;
 pub(crate) mod preferences;
 pub(crate) mod profiles;
+pub(crate) mod search;

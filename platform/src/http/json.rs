@@ -19,7 +19,7 @@ use super::problem::Problem;
 ///
 /// # Errors
 /// 400 `platform.malformed_json`; 422 `platform.invalid_input` with the fields.
-pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     walk(bytes)?;
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let mut unknown = Vec::new();

@@ -30,6 +30,7 @@ pub use document::{
 };
 pub use identity::{Allowed, Anyone, Gate, Right, User, is_right};
 pub(crate) use json::in_plain_words;
+pub use json::parse as read_json;
 pub use limited::{LimitClass, Limits};
 pub use paging::{Cursors, Limit, Page, PageQuery};
 pub use problem::{

@@ -13,10 +13,10 @@ use crate::Service;
 use crate::model::Object;
 use crate::service::Me;
 
-/// Somebody, as he sees himself.
+/// Somebody, as he sees himself and as administrators see him.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Me)]
-struct MeView {
+#[schema(as = User)]
+pub(super) struct UserView {
     id: UserId,
     /// The login address.
     email: EmailAddress,
@@ -44,7 +44,7 @@ struct MeView {
     updated_at: Time,
 }
 
-impl From<Me> for MeView {
+impl From<Me> for UserView {
     fn from(me: Me) -> Self {
         let Me { account, profile } = me;
         Self {
@@ -97,8 +97,8 @@ struct ProfilePatch {
     attributes: Option<Object>,
 }
 
-fn answer(me: Me) -> HttpResponse {
-    HttpResponse::Ok().insert_header(ETag::revision(me.revision())).json(MeView::from(me))
+pub(super) fn answer(me: Me) -> HttpResponse {
+    HttpResponse::Ok().insert_header(ETag::revision(me.revision())).json(UserView::from(me))
 }
 
 /// Tells who one is.
@@ -107,7 +107,7 @@ fn answer(me: Me) -> HttpResponse {
 #[utoipa::path(
     tag = "users",
     responses(
-        (status = 200, description = "The account and the profile.", body = MeView,
+        (status = 200, description = "The account and the profile.", body = UserView,
             headers(("ETag" = String, description = "Names this state; send it as `If-Match` with a change."))),
         UserProblems, NotFoundProblem,
     )
@@ -125,7 +125,7 @@ pub(super) async fn get_me(user: User, service: web::Data<Service>) -> Result<Ht
     params(("If-Match" = Option<String>, Header, description = "The state that the change is meant for.")),
     request_body(content = ProfilePatch, content_type = "application/merge-patch+json"),
     responses(
-        (status = 200, description = "The account and the profile, changed.", body = MeView,
+        (status = 200, description = "The account and the profile, changed.", body = UserView,
             headers(("ETag" = String, description = "Names the new state."))),
         UserProblems, BodyProblems, NotFoundProblem, StaleProblem,
     )

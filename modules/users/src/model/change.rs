@@ -60,6 +60,27 @@ impl Change {
         Self::between(before, profile)
     }
 
+    /// The profile with what another one says where it says nothing yet.
+    pub(crate) fn complete(before: &Profile, said: &Profile) -> Self {
+        let mut profile = before.clone();
+        let texts = [
+            (&mut profile.display_name, &said.display_name),
+            (&mut profile.given_name, &said.given_name),
+            (&mut profile.family_name, &said.family_name),
+            (&mut profile.phone, &said.phone),
+            (&mut profile.locale, &said.locale),
+            (&mut profile.time_zone, &said.time_zone),
+            (&mut profile.avatar_url, &said.avatar_url),
+        ];
+        for (target, text) in texts.into_iter().filter(|(target, _)| target.is_none()) {
+            target.clone_from(text);
+        }
+        if profile.attributes.is_empty() {
+            profile.attributes.clone_from(&said.attributes);
+        }
+        Self::between(before, profile)
+    }
+
     fn between(before: &Profile, profile: Profile) -> Self {
         let changed = differences(before, &profile);
         Self { profile, changed }

@@ -7,6 +7,7 @@ use contracts::{Caller, Time, UserId};
 use platform::audit::{self, Entry, Outcome};
 use platform::db::DbConn;
 use platform::outbox;
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::model::{Change, Profile};
@@ -20,8 +21,13 @@ impl Service {
         Ok(profile.map(Shown::from))
     }
 
-    /// The profile of somebody who has an account, made now if it is still on the way.
+    /// The same, out of memory when it is asked for often.
     pub(super) async fn touch(&self, caller: &Caller, user: UserId) -> Result<Profile, Error> {
+        self.profiles.cache().get_or_load(&user, || self.touch_stored(caller, user)).await
+    }
+
+    /// The profile of somebody who has an account, made now if it is still on the way.
+    pub(super) async fn touch_stored(&self, caller: &Caller, user: UserId) -> Result<Profile, Error> {
         if let Some(profile) = profiles::find(&mut *self.db.read().await?, user).await? {
             return Ok(profile);
         }
@@ -36,22 +42,34 @@ impl Service {
 }
 
 /// Adds a profile unless there is one, and tells of it.
-async fn create(tx: &mut DbConn, now: Time, caller: &Caller, profile: Profile) -> Result<bool, Error> {
+pub(super) async fn create(
+    tx: &mut DbConn,
+    now: Time,
+    caller: &Caller,
+    profile: Profile,
+) -> Result<bool, Error> {
     let user = profile.id;
     if !profiles::insert(tx, profile).await? {
         return Ok(false);
     }
     outbox::publish(tx, now, caller, &UserCreated { user }).await?;
-    let entry = Entry {
-        action: "users.user.created",
-        outcome: Outcome::Succeeded,
-        subject_type: "user",
-        subject_id: user.to_string(),
-        before: None,
-        after: None,
-    };
-    audit::record(tx, now, caller, entry).await?;
+    record(tx, now, caller, "users.user.created", user, (None, None)).await?;
     Ok(true)
+}
+
+/// Writes down that something was done to a user, with what was there before and after.
+pub(super) async fn record(
+    tx: &mut DbConn,
+    now: Time,
+    caller: &Caller,
+    action: &'static str,
+    user: UserId,
+    (before, after): (Option<Value>, Option<Value>),
+) -> Result<(), Error> {
+    let (subject_type, subject_id) = ("user", user.to_string());
+    let entry = Entry { action, outcome: Outcome::Succeeded, subject_type, subject_id, before, after };
+    audit::record(tx, now, caller, entry).await?;
+    Ok(())
 }
 
 /// Takes over what was said with a registration. A profile that was touched before the event arrived keeps what it

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::model::{Change, Object, Profile};
+use crate::service::directory::note_profile;
 use crate::service::{Me, Service, TRIES};
 use crate::store::profiles;
 
@@ -23,8 +24,10 @@ impl Service {
         patch: &Object,
         if_match: &IfMatch,
     ) -> Result<Me, Error> {
+        let _forgetting = self.profiles.forgetting(vec![user]);
         for _ in 0..TRIES {
-            let me = self.read_profile(caller, user).await?;
+            let account = self.account(caller, user).await?;
+            let me = Me { account, profile: self.touch_stored(caller, user).await? };
             if_match.check(me.revision())?;
             let change = Change::patch(&me.profile, patch)?;
             if change.changed.is_empty() {
@@ -52,6 +55,9 @@ pub(super) async fn write(
     let after = Profile { revision: before.revision + 1, updated_at: now, ..profile };
     if !profiles::update(tx, after.clone()).await? {
         return Ok(None);
+    }
+    if changed.iter().any(|name| name.ends_with("_name")) {
+        note_profile(tx, &after).await?;
     }
     let names = changed.iter().map(|name| (*name).to_owned()).collect();
     outbox::publish(tx, now, caller, &UserUpdated { user: after.id, changed: names }).await?;

@@ -71,7 +71,7 @@ impl Service {
         namespace: &Namespace,
         if_match: &IfMatch,
     ) -> Result<(), Error> {
-        self.touch(caller, user).await?;
+        self.touch_stored(caller, user).await?;
         for _ in 0..TRIES {
             let before = self.get_preference(user, namespace).await?;
             if_match.check(before.revision)?;
@@ -125,7 +125,7 @@ impl Service {
         after: Preference,
     ) -> Result<Option<Preference>, Error> {
         if before.is_none() {
-            self.touch(caller, user).await?;
+            self.touch_stored(caller, user).await?;
         }
         let work = async |tx: &mut DbConn| {
             let written = match before {

@@ -74,3 +74,8 @@ pub(crate) async fn delete(tx: &mut DbConn, user: UserId, preference: &Preferenc
     let one = preferences::table.find((user, preference.namespace.as_str()));
     Ok(diesel::delete(one.filter(preferences::revision.eq(preference.revision))).execute(tx).await? == 1)
 }
+
+/// Removes everything somebody prefers.
+pub(crate) async fn delete_all(tx: &mut DbConn, user: UserId) -> Result<usize> {
+    Ok(diesel::delete(preferences::table.filter(preferences::user_id.eq(user))).execute(tx).await?)
+}

@@ -98,3 +98,22 @@ pub(crate) async fn set_removed(tx: &mut DbConn, id: UserId, revision: i64) -> R
     diesel::update(profiles::table.find(id)).set(removed).execute(tx).await?;
     Ok(())
 }
+
+/// Those of these users who have a profile, in no order.
+pub(crate) async fn some(c: &mut DbConn, ids: &[UserId]) -> Result<Vec<Profile>> {
+    let rows: Vec<ProfileRow> =
+        profiles::table.filter(profiles::id.eq_any(ids)).select(ProfileRow::as_select()).load(c).await?;
+    Ok(rows.into_iter().map(Profile::from).collect())
+}
+
+/// Holds a profile's row until the transaction ends, when there is one.
+pub(crate) async fn hold(tx: &mut DbConn, id: UserId) -> Result<()> {
+    let same = profiles::revision.eq(profiles::revision);
+    diesel::update(profiles::table.find(id)).set(same).execute(tx).await?;
+    Ok(())
+}
+
+/// Removes a profile.
+pub(crate) async fn delete(tx: &mut DbConn, id: UserId) -> Result<bool> {
+    Ok(diesel::delete(profiles::table.find(id)).execute(tx).await? == 1)
+}

@@ -16,7 +16,7 @@ async fn found(world: &World, user: UserId) -> Option<Profile> {
 both_engines! {
     async fn it_conforms_near_and_far(db: Database) {
         let world = World::new(db);
-        let user = UserId::new();
+        let user = world.person("mia@example.org").account.id;
         world.hear(&world.registered(user, Some("Mia"), Some("de-at"))).await;
         let profile = Profile {
             id: user,
@@ -58,9 +58,16 @@ both_engines! {
         assert_eq!(last.after, Some(serde_json::json!({ "locale": "de" })));
     }
 
-    async fn what_breaks_a_rule_is_left_out_of_a_new_profile(db: Database) {
+    async fn an_account_that_is_gone_by_now_gets_no_profile(db: Database) {
         let world = World::new(db);
         let user = UserId::new();
+        world.hear(&world.registered(user, Some("Mia"), None)).await;
+        assert_eq!(found(&world, user).await, None);
+    }
+
+    async fn what_breaks_a_rule_is_left_out_of_a_new_profile(db: Database) {
+        let world = World::new(db);
+        let user = world.person("mia@example.org").account.id;
         world.hear(&world.registered(user, Some("a\nb"), Some("de"))).await;
         let profile = found(&world, user).await.unwrap();
         assert_eq!((profile.display_name, profile.locale.as_deref()), (None, Some("de")));

@@ -7,8 +7,14 @@
     reason = "a test fails by panicking"
 )]
 
+mod admin;
+mod attacks;
 mod contract;
+mod directory;
+mod freshness;
 mod http;
+mod imports;
+mod million;
 mod store;
 mod world;
 

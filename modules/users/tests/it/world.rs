@@ -1,17 +1,21 @@
 //! The module as the application would run it, with a fake auth that knows the accounts.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use actix_web::web::Data;
 use actix_web::{App, test};
-use contracts::auth::{Account, AccountRegistered};
-use contracts::{Caller, Event, UserId};
+use contracts::auth::{
+    Account, AccountRegistered, Accounts, Auth, ChangeAccount, CheckSession, CreateAccount, FindAccount,
+    ImportAccounts, ImportedAccounts, ListAccounts, MintLink, MintedLink, SessionStanding,
+};
+use contracts::{Caller, Error, Event, ExportPerson, PersonalData, Result, UserId};
 use platform::audit;
 use platform::clock::Clock;
 use platform::db::Database;
-use platform::http::RequestContext;
+use platform::http::{Cursors, RequestContext};
 use serde_json::Value;
 use testkit::gate::TestGate;
 use users::{Service, Settings};
@@ -29,11 +33,66 @@ pub(crate) struct Person {
     token: String,
 }
 
+/// Lets everything pass to auth, except for what a test makes fail.
+#[derive(Clone)]
+pub(crate) struct Between {
+    auth: Arc<dyn Auth>,
+    /// What was done over there, but the answer got lost: so many times from now.
+    pub(crate) lost: Arc<AtomicUsize>,
+}
+
+impl Between {
+    pub(crate) fn new(auth: Arc<dyn Auth>) -> Self {
+        Self { auth, lost: Arc::default() }
+    }
+
+    fn answer<T>(&self, answer: Result<T>) -> Result<T> {
+        let lost = self.lost.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if lost { Err(Error::unavailable("platform.peer_unavailable", "It does not answer.")) } else { answer }
+    }
+}
+
+#[async_trait::async_trait]
+impl Auth for Between {
+    async fn find_account(&self, caller: &Caller, ask: FindAccount) -> Result<Option<Account>> {
+        self.auth.find_account(caller, ask).await
+    }
+
+    async fn check_session(&self, caller: &Caller, ask: CheckSession) -> Result<SessionStanding> {
+        self.auth.check_session(caller, ask).await
+    }
+
+    async fn mint_link(&self, caller: &Caller, ask: MintLink) -> Result<MintedLink> {
+        self.auth.mint_link(caller, ask).await
+    }
+
+    async fn create_account(&self, caller: &Caller, ask: CreateAccount) -> Result<Account> {
+        self.answer(self.auth.create_account(caller, ask).await)
+    }
+
+    async fn change_account(&self, caller: &Caller, ask: ChangeAccount) -> Result<Account> {
+        self.answer(self.auth.change_account(caller, ask).await)
+    }
+
+    async fn import_accounts(&self, caller: &Caller, ask: ImportAccounts) -> Result<ImportedAccounts> {
+        self.answer(self.auth.import_accounts(caller, ask).await)
+    }
+
+    async fn list_accounts(&self, caller: &Caller, ask: ListAccounts) -> Result<Accounts> {
+        self.answer(self.auth.list_accounts(caller, ask).await)
+    }
+
+    async fn export_person(&self, caller: &Caller, ask: ExportPerson) -> Result<PersonalData> {
+        self.auth.export_person(caller, ask).await
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+    pub(crate) text: String,
 }
 
 impl Reply {
@@ -55,10 +114,17 @@ impl Reply {
 
 impl World {
     pub(crate) fn new(db: Database) -> Self {
+        Self::with(db, |auth| auth)
+    }
+
+    /// One in which somebody stands between this module and auth.
+    pub(crate) fn with(db: Database, between: impl FnOnce(Arc<dyn Auth>) -> Arc<dyn Auth>) -> Self {
         let clock = Clock::manual("2026-12-01T12:00:00Z".parse().unwrap());
         let gate = TestGate::new(clock.clone());
-        let settings = Settings { max_preference_namespaces: 3 };
-        let service = Arc::new(Service::new(db.clone(), clock.clone(), gate.auth.clone(), settings));
+        let settings = Settings { max_preference_namespaces: 3, ..Settings::default() };
+        let cache = platform::cache::Settings::default();
+        let service = Service::new(db.clone(), clock.clone(), between(gate.auth.clone()), settings, &cache);
+        let service = Arc::new(service);
         Self { db, clock, gate, service }
     }
 
@@ -67,21 +133,37 @@ impl World {
         Person { token: self.gate.token_for(account.id), account }
     }
 
+    /// An administrator.
+    pub(crate) fn admin(&self) -> Person {
+        let admin = self.person("root@example.org");
+        for right in ["users:read", "users:write", "users:export"] {
+            self.gate.allow(admin.account.id, right);
+        }
+        admin
+    }
+
     pub(crate) async fn send(&self, by: &Person, request: test::TestRequest) -> Reply {
+        let request = request.insert_header(("authorization", format!("Bearer {}", by.token)));
+        self.call(request).await
+    }
+
+    /// A request of nobody.
+    pub(crate) async fn call(&self, request: test::TestRequest) -> Reply {
         let app = App::new()
             .into_utoipa_app()
             .app_data(Data::from(Arc::clone(&self.service)))
             .app_data(Data::new(self.gate.gate()))
+            .app_data(Data::new(Cursors::new(&[7; 32])))
             .configure(users::routes)
             .into_app()
             .wrap(RequestContext);
         let app = test::init_service(app).await;
-        let request = request.insert_header(("authorization", format!("Bearer {}", by.token)));
         let answer = test::call_service(&app, request.to_request()).await;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = test::read_body(answer).await;
-        let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
-        Reply { status, headers, body }
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Reply { status, headers, body, text }
     }
 
     pub(crate) async fn get(&self, by: &Person, path: &str) -> Reply {
@@ -104,9 +186,39 @@ impl World {
         self.send(by, request).await
     }
 
+    /// A request with a body of rows.
+    pub(crate) async fn import(&self, by: &Person, query: &str, kind: &str, body: &str) -> Reply {
+        let request = test::TestRequest::post().uri(&format!("/api/v1/users/imports{query}"));
+        let request = request.insert_header(("content-type", kind)).set_payload(body.to_owned());
+        self.send(by, request).await
+    }
+
+    /// Makes a user and returns what was answered.
+    pub(crate) async fn make(&self, by: &Person, email: &str, name: &str) -> Value {
+        let body = serde_json::json!({ "email": email, "display_name": name });
+        self.write(by, Method::POST, "/api/v1/users", &body, "").await.expect(201).body
+    }
+
+    /// The addresses of all pages of a list.
+    pub(crate) async fn listed(&self, by: &Person, query: &str) -> Vec<String> {
+        let (mut found, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let cursor_query = cursor.map(|it| format!("&cursor={it}")).unwrap_or_default();
+            let page = self.get(by, &format!("/api/v1/users?{query}{cursor_query}")).await.expect(200);
+            let items = page.body["items"].as_array().unwrap();
+            found.extend(items.iter().map(|item| item["email"].as_str().unwrap().to_owned()));
+            assert_eq!(page.header("link").is_empty(), page.body["next_cursor"].is_null());
+            cursor = page.body["next_cursor"].as_str().map(ToOwned::to_owned);
+            if cursor.is_none() {
+                return found;
+            }
+        }
+    }
+
     /// Lets the module hear of a registration.
     pub(crate) async fn hear(&self, event: &Event) {
-        for subscriber in users::subscribers(&self.service) {
+        let all = users::subscribers(&self.service);
+        for subscriber in all.iter().filter(|it| it.hears().contains(&event.event_type.as_str())) {
             subscriber.hear(event).await.unwrap();
         }
     }
@@ -127,5 +239,10 @@ impl World {
         let mut all = audit::list(&mut c, &filter, None, 100).await.unwrap();
         all.reverse();
         all
+    }
+
+    /// The whole audit trail, newest first.
+    pub(crate) async fn everything(&self) -> Vec<audit::Record> {
+        audit::list(&mut *self.db.read().await.unwrap(), &audit::Filter::default(), None, 500).await.unwrap()
     }
 }

@@ -1,0 +1,304 @@
+//! Imports: what a row says, and what became of all of them.
+
+use contracts::auth::{AccountState, ImportAccount};
+use contracts::{Concealed, EmailAddress, Error, Fields, Result, Time, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid};
+
+use super::{Change, Object, Profile};
+
+/// Errors that a report shows at most.
+pub(crate) const ERRORS: usize = 100;
+
+platform::id_type! {
+    /// An import.
+    pub(crate) struct ImportId;
+}
+
+impl std::str::FromStr for ImportId {
+    type Err = contracts::ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self::from_uuid(text.parse::<UserId>()?.uuid()))
+    }
+}
+
+platform::text_enum! {
+    /// How rows are written.
+    pub(crate) enum ImportFormat {
+        /// A JSON object a line.
+        Ndjson = "ndjson",
+        /// Comma-separated values (RFC 4180), with a header.
+        Csv = "csv",
+    }
+}
+
+/// Why a row was not taken over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub(crate) struct RowError {
+    /// Which row, from 1; neither a header nor empty lines are counted.
+    pub(crate) row: i64,
+    /// Which field, as a JSON pointer; empty for the row as a whole.
+    pub(crate) pointer: String,
+    /// Which rule, as a stable word.
+    pub(crate) code: String,
+    /// The rule in a sentence.
+    pub(crate) message: String,
+}
+
+/// What became of an import so far.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Import {
+    pub(crate) id: ImportId,
+    /// Nothing is changed, only said what would happen.
+    pub(crate) dry_run: bool,
+    pub(crate) format: ImportFormat,
+    /// Rows that were looked at; the sum of the next three.
+    pub(crate) rows: i64,
+    pub(crate) created: i64,
+    /// Those that were there already.
+    pub(crate) present: i64,
+    pub(crate) refused: i64,
+    /// The first [`ERRORS`] reasons.
+    pub(crate) errors: Vec<RowError>,
+    /// Over all rows so far.
+    pub(crate) checksum: Vec<u8>,
+    pub(crate) started_at: Time,
+    pub(crate) updated_at: Time,
+    pub(crate) finished_at: Option<Time>,
+}
+
+impl Import {
+    /// One that has taken nothing yet.
+    pub(crate) fn new(format: ImportFormat, dry_run: bool, now: Time) -> Self {
+        Self {
+            id: ImportId::new(),
+            dry_run,
+            format,
+            rows: 0,
+            created: 0,
+            present: 0,
+            refused: 0,
+            errors: Vec::new(),
+            checksum: Vec::new(),
+            started_at: now,
+            updated_at: now,
+            finished_at: None,
+        }
+    }
+
+    /// Notes that the next row was refused.
+    pub(crate) fn refuse(&mut self, row: i64, error: &Error) {
+        self.refused += 1;
+        let told = |pointer: &str, code: &str, message: &str| RowError {
+            row,
+            pointer: pointer.to_owned(),
+            code: code.to_owned(),
+            message: message.to_owned(),
+        };
+        let whole = error.fields.is_empty().then(|| told("", &error.code, &error.message));
+        let fields = error.fields.iter().map(|field| told(&field.pointer, &field.code, &field.message));
+        let room = ERRORS.saturating_sub(self.errors.len());
+        self.errors.extend(whole.into_iter().chain(fields).take(room));
+    }
+}
+
+/// The checksum after one more row.
+pub(crate) fn checksum(before: &[u8], row: &[u8]) -> Vec<u8> {
+    let mut hasher = Sha256::new();
+    hasher.update(before);
+    hasher.update((row.len() as u64).to_be_bytes());
+    hasher.update(row);
+    hasher.finalize().to_vec()
+}
+
+/// The id of the account of a row that names none: the same each time the row is asked for, so that asking again makes
+/// nothing new. It has the shape and the time of the import's own id.
+pub(crate) fn account_of(import: ImportId, row: i64) -> UserId {
+    let mut hasher = Sha256::new();
+    hasher.update(import.uuid().as_bytes());
+    hasher.update(row.to_be_bytes());
+    UserId::from_uuid(shaped(import.uuid(), &hasher.finalize()))
+}
+
+/// A UUIDv7 with the time of another one.
+fn shaped(like: Uuid, random: &[u8]) -> Uuid {
+    let mut bytes = [0; 16];
+    let (time, rest) = bytes.split_at_mut(6);
+    let parts = time.iter_mut().zip(like.as_bytes()).chain(rest.iter_mut().zip(random));
+    parts.for_each(|(slot, byte)| *slot = *byte);
+    Builder::from_bytes(bytes).with_version(uuid::Version::SortRand).with_variant(uuid::Variant::RFC4122).into_uuid()
+}
+
+/// An account whose id follows from a text that only one caller can send, such as his idempotency key.
+pub(crate) fn account_for(scope: &str, key: &str) -> UserId {
+    let mut hasher = Sha256::new();
+    for part in [scope, key] {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    let hash = hasher.finalize();
+    let like = Uuid::from_slice(hash.get(16..).unwrap_or_default()).unwrap_or_default();
+    UserId::from_uuid(shaped(like, &hash))
+}
+
+/// What a row says.
+pub(crate) struct ImportRow {
+    pub(crate) account: ImportAccount,
+    pub(crate) profile: Profile,
+}
+
+impl ImportRow {
+    /// Reads a row. `user` is the id it gets when it names none.
+    ///
+    /// # Errors
+    /// Every broken rule, by field.
+    pub(crate) fn read(mut said: Object, user: UserId, now: Time) -> Result<Self> {
+        said.retain(|_, value| !value.is_null());
+        let mut fields = Fields::default();
+        let id = text(&mut fields, &mut said, "id").and_then(|id| {
+            let parsed = id.parse::<UserId>().map_err(|_| ("malformed_id", "Must be a UUID.".into()));
+            fields.take("/id", parsed)
+        });
+        let user = id.unwrap_or(user);
+        if !said.contains_key("email") {
+            fields.broken("/email", "missing_field", "This field is required.");
+        }
+        let email = text(&mut fields, &mut said, "email");
+        let email = email.and_then(|email| fields.take("/email", EmailAddress::parse(&email)));
+        let state = state(&mut fields, &mut said);
+        let created_at = text(&mut fields, &mut said, "created_at").and_then(|at| {
+            let parsed = at.parse::<Time>().map_err(|_| ("malformed_time", "Must be a time as in RFC 3339.".into()));
+            fields.take("/created_at", parsed)
+        });
+        if created_at.is_some_and(|at| at > now) {
+            fields.broken("/created_at", "in_future", "Must not be in the future.");
+        }
+        let password = text(&mut fields, &mut said, "password").map(Concealed::new);
+        let password_hash = text(&mut fields, &mut said, "password_hash").map(Concealed::new);
+        if password.is_some() && password_hash.is_some() {
+            fields.broken("/password", "contradiction", "A row has a password or a hash, not both.");
+        }
+        let change = Change::patch(&Profile::empty(user, now), &said);
+        let profile = match change {
+            Ok(change) => Some(change.profile),
+            Err(error) => {
+                for field in error.fields {
+                    fields.field(field);
+                }
+                None
+            }
+        };
+        fields.finish()?;
+        let (Some(profile), Some(email)) = (profile, email) else {
+            return Err(Error::invalid("platform.invalid_input", "The input breaks at least one rule."));
+        };
+        let (display_name, locale) = (profile.display_name.clone(), profile.locale.clone());
+        let account =
+            ImportAccount { user, email, state, password_hash, password, created_at, display_name, locale };
+        Ok(Self { account, profile })
+    }
+}
+
+/// A text that a row may hold.
+fn text(fields: &mut Fields, said: &mut Object, name: &str) -> Option<String> {
+    match said.remove(name)? {
+        Value::String(text) => Some(text),
+        _ => {
+            fields.broken(format!("/{name}"), "wrong_type", "Must be a string.");
+            None
+        }
+    }
+}
+
+/// What the account may do: as the row says, or as follows from whether its address is proven.
+fn state(fields: &mut Fields, said: &mut Object) -> AccountState {
+    let verified = match said.remove("email_verified") {
+        None => None,
+        Some(Value::Bool(verified)) => Some(verified),
+        Some(_) => {
+            fields.broken("/email_verified", "wrong_type", "Must be true or false.");
+            None
+        }
+    };
+    let word = text(fields, said, "state");
+    let state = word.as_deref().map(AccountState::from_word);
+    match (state, verified) {
+        (Some(None | Some(AccountState::Deleted)), _) => {
+            fields.broken("/state", "invalid_value", "Must be unverified, active or disabled.");
+            AccountState::Unverified
+        }
+        (Some(Some(AccountState::Active)), Some(false)) => {
+            let rule = "An account whose address is not proven is not active.";
+            fields.broken("/state", "contradiction", rule);
+            AccountState::Unverified
+        }
+        (Some(Some(state)), _) => state,
+        (None, Some(true)) => AccountState::Active,
+        (None, _) => AccountState::Unverified,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(row: Value) -> Result<ImportRow> {
+        let Value::Object(said) = row else { panic!("an object") };
+        ImportRow::read(said, UserId::new(), "2026-12-01T12:00:00Z".parse().unwrap())
+    }
+
+    fn pointers(row: Value) -> Vec<(String, String)> {
+        let Err(error) = read(row) else { panic!("it was accepted") };
+        error.fields.into_iter().map(|field| (field.pointer, field.code.into_owned())).collect()
+    }
+
+    #[test]
+    fn a_row_says_who_somebody_is() {
+        let row = read(json!({
+            "email": "Mia@Example.org", "given_name": "Mia", "email_verified": true, "id": null,
+            "created_at": "2020-01-01T00:00:00Z", "password_hash": "$2b$…", "attributes": { "team": 7 },
+        }));
+        let row = row.unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!((row.account.email.as_str(), row.account.state), ("mia@example.org", AccountState::Active));
+        assert_eq!((row.profile.given_name.as_deref(), row.profile.id), (Some("Mia"), row.account.user));
+        assert!(!format!("{:?}", row.account).contains("$2b$"), "the hash shows itself");
+    }
+
+    #[test]
+    fn every_broken_rule_of_a_row_is_told() {
+        let told = pointers(json!({
+            "email": "nobody", "state": "deleted", "email_verified": "yes", "created_at": "yesterday", "id": "1",
+            "password": "a", "password_hash": "b", "phone": "1", "roles": ["admin"], "locale": 7,
+        }));
+        for expected in [
+            ("/email", "malformed_address"), ("/state", "invalid_value"), ("/email_verified", "wrong_type"),
+            ("/created_at", "malformed_time"), ("/id", "malformed_id"), ("/password", "contradiction"),
+            ("/phone", "malformed_phone"), ("/roles", "unknown_field"), ("/locale", "wrong_type"),
+        ] {
+            let (pointer, code) = expected;
+            assert!(told.contains(&(pointer.to_owned(), code.to_owned())), "{expected:?} is not in {told:?}");
+        }
+        assert_eq!(pointers(json!({})), [("/email".to_owned(), "missing_field".to_owned())]);
+        assert_eq!(pointers(json!({ "email": 1 })), [("/email".to_owned(), "wrong_type".to_owned())]);
+        let future = json!({ "email": "a@example.org", "created_at": "2027-01-01T00:00:00Z" });
+        assert_eq!(pointers(future), [("/created_at".to_owned(), "in_future".to_owned())]);
+        let odd = json!({ "email": "a@example.org", "state": "active", "email_verified": false });
+        assert_eq!(pointers(odd), [("/state".to_owned(), "contradiction".to_owned())]);
+    }
+
+    #[test]
+    fn the_id_of_a_row_is_always_the_same_and_nobody_elses() {
+        let (one, other) = (ImportId::new(), ImportId::new());
+        assert_eq!(account_of(one, 1), account_of(one, 1));
+        assert_ne!(account_of(one, 1), account_of(one, 2));
+        assert_ne!(account_of(one, 1), account_of(other, 1));
+        assert_eq!(account_of(one, 1).uuid().get_version_num(), 7);
+        assert_eq!(account_for("a", "b").uuid().get_version_num(), 7);
+        assert_ne!(account_for("ab", "c"), account_for("a", "bc"));
+    }
+}
