@@ -20,6 +20,7 @@ use platform::outbox::Relay;
 use platform::tokens::Verifier;
 use tokio_util::sync::CancellationToken;
 
+use crate::export::Exporter;
 use crate::settings::Settings;
 use crate::sweep::Sweeper;
 use crate::workers::Workers;
@@ -35,6 +36,7 @@ pub(crate) struct House {
     users: Arc<users::Service>,
     permissions: Arc<permissions::Service>,
     notifications: Arc<notifications::Service>,
+    exporter: Arc<Exporter>,
     gate: Gate,
     cursors: Cursors,
     bus: Arc<LocalBus>,
@@ -144,6 +146,14 @@ async fn build(
     };
     let setup_link = auth.setup_link().await?.map(Arc::new);
     let cursors = Cursors::new(&master_key.derive("cursors"));
+    let exporter = Arc::new(Exporter {
+        db: db.clone(),
+        clock: clock.clone(),
+        auth: auth.clone(),
+        users: users.clone(),
+        permissions: permissions.clone(),
+        notifications: notifications.clone(),
+    });
     let sweeper = Arc::new(Sweeper::new(db.clone(), clock, settings.retention.clone()));
     Ok(House {
         db,
@@ -152,6 +162,7 @@ async fn build(
         users,
         permissions,
         notifications,
+        exporter,
         gate,
         cursors,
         bus,
@@ -184,7 +195,8 @@ impl House {
             .app_data(Data::from(self.auth.clone()))
             .app_data(Data::from(self.users.clone()))
             .app_data(Data::from(self.permissions.clone()))
-            .app_data(Data::from(self.notifications.clone()));
+            .app_data(Data::from(self.notifications.clone()))
+            .app_data(Data::from(self.exporter.clone()));
     }
 
     /// Starts what runs beside requests.

@@ -7,6 +7,7 @@ mod audit;
 mod compose;
 mod data;
 mod docs;
+mod export;
 mod openapi;
 mod server;
 mod settings;

@@ -16,6 +16,7 @@ pub(crate) fn routes(routes: &mut ServiceConfig<'_>) {
         .service(crate::server::livez)
         .service(crate::server::readyz)
         .service(crate::audit::list_audit_events)
+        .service(crate::export::export_me)
         .configure(auth::routes)
         .configure(users::routes)
         .configure(permissions::routes)

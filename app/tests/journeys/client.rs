@@ -36,15 +36,22 @@ pub struct Ask {
     pub path: String,
     pub headers: Vec<(HeaderName, String)>,
     pub body: Option<Value>,
+    /// A body that is no JSON document, and its media type.
+    pub text: Option<(&'static str, String)>,
 }
 
 impl Ask {
     pub fn new(method: Method, path: &str) -> Self {
-        Self { method, path: path.to_owned(), headers: Vec::new(), body: None }
+        Self { method, path: path.to_owned(), headers: Vec::new(), body: None, text: None }
     }
 
     pub fn body(mut self, body: &Value) -> Self {
         self.body = Some(body.clone());
+        self
+    }
+
+    pub fn text(mut self, kind: &'static str, text: &str) -> Self {
+        self.text = Some((kind, text.to_owned()));
         self
     }
 
@@ -82,6 +89,9 @@ impl Client {
         }
         if let Some(body) = &ask.body {
             request = request.json(body);
+        }
+        if let Some((kind, text)) = &ask.text {
+            request = request.header("content-type", *kind).body(text.clone());
         }
         for (name, value) in &ask.headers {
             request = request.header(name, value);

@@ -15,6 +15,7 @@
     reason = "a test fails by panicking, and these start processes"
 )]
 
+mod administration;
 mod chaos;
 mod client;
 mod crash;

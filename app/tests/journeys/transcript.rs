@@ -60,6 +60,9 @@ impl Transcript {
         if let Some(body) = &ask.body {
             let _ = writeln!(out, "{}", serde_json::to_string_pretty(body).unwrap());
         }
+        if let Some((kind, text)) = &ask.text {
+            let _ = writeln!(out, "content-type: {kind}\n{}", text.trim_end());
+        }
         let _ = writeln!(out, "=> {}", answer.status);
         for name in NOTED {
             if let Some(value) = answer.headers.get(name) {

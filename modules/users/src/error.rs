@@ -68,7 +68,7 @@ impl From<Error> for Told {
             Error::UserNotFound => Self::not_found("users.not_found", "There is no such user."),
             Error::OwnAccount => Self::conflict(
                 "users.own_account",
-                "Nobody disables or deletes his own account here; ask another administrator.",
+                "Nobody disables, deletes or moves his own account here; ask another administrator.",
             ),
             Error::UserDeleted => {
                 Self::conflict("users.deleted", "The user is deleted; restore the user first.")

@@ -19,13 +19,15 @@ pub use service::Service;
 pub use settings::Settings;
 
 /// The migrations of this module's tables.
-pub const MIGRATIONS: platform::db::Migrations =
-    platform::migrations!("users", [
-    "2026-11-22-000301_profiles",
-    "2026-11-22-000302_removed_preferences",
-    "2026-11-22-000303_directory",
-    "2026-11-22-000304_imports",
-]);
+pub const MIGRATIONS: platform::db::Migrations = platform::migrations!(
+    "users",
+    [
+        "2026-11-22-000301_profiles",
+        "2026-11-22-000302_removed_preferences",
+        "2026-11-22-000303_directory",
+        "2026-11-22-000304_imports",
+    ]
+);
 
 /// What is in the databases of the tests in here.
 #[cfg(test)]

@@ -41,7 +41,9 @@ impl Settings {
             problems.push("users.max_preference_namespaces must be between 1 and 10000.".to_owned());
         }
         if !(1024..=1024_u64.pow(4)).contains(&self.import.max_bytes) {
-            problems.push("users.import.max_bytes must be between 1024 (1 KiB) and 1099511627776 (1 TiB).".to_owned());
+            problems.push(
+                "users.import.max_bytes must be between 1024 (1 KiB) and 1099511627776 (1 TiB).".to_owned(),
+            );
         }
         problems
     }

@@ -136,7 +136,8 @@ fn importing(request: &HttpRequest, query: &ImportQuery) -> Result<Importing, Pr
 }
 
 fn pieces(body: Payload) -> impl Stream<Item = contracts::Result<Bytes>> + Unpin {
-    let ended = "The body ended before it was complete. What was taken until then stays; send it again with resume.";
+    let ended =
+        "The body ended before it was complete. What was taken until then stays; send it again with resume.";
     body.map_err(move |_| Error::invalid("platform.malformed_body", ended))
 }
 

@@ -203,7 +203,7 @@ struct UserPatch {
 
 /// Changes a user by a merge patch (RFC 7396): the profile, the address, the state.
 ///
-/// For those with the right `users:write`. Nobody disables himself.
+/// For those with the right `users:write`. Nobody changes his own address or state here: both would log him out.
 #[utoipa::path(
     tag = "users",
     params(

@@ -129,7 +129,10 @@ fn shaped(like: Uuid, random: &[u8]) -> Uuid {
     let (time, rest) = bytes.split_at_mut(6);
     let parts = time.iter_mut().zip(like.as_bytes()).chain(rest.iter_mut().zip(random));
     parts.for_each(|(slot, byte)| *slot = *byte);
-    Builder::from_bytes(bytes).with_version(uuid::Version::SortRand).with_variant(uuid::Variant::RFC4122).into_uuid()
+    Builder::from_bytes(bytes)
+        .with_version(uuid::Version::SortRand)
+        .with_variant(uuid::Variant::RFC4122)
+        .into_uuid()
 }
 
 /// An account whose id follows from a text that only one caller can send, such as his idempotency key.
@@ -170,7 +173,8 @@ impl ImportRow {
         let email = email.and_then(|email| fields.take("/email", EmailAddress::parse(&email)));
         let state = state(&mut fields, &mut said);
         let created_at = text(&mut fields, &mut said, "created_at").and_then(|at| {
-            let parsed = at.parse::<Time>().map_err(|_| ("malformed_time", "Must be a time as in RFC 3339.".into()));
+            let parsed =
+                at.parse::<Time>().map_err(|_| ("malformed_time", "Must be a time as in RFC 3339.".into()));
             fields.take("/created_at", parsed)
         });
         if created_at.is_some_and(|at| at > now) {
@@ -264,7 +268,10 @@ mod tests {
             "created_at": "2020-01-01T00:00:00Z", "password_hash": "$2b$…", "attributes": { "team": 7 },
         }));
         let row = row.unwrap_or_else(|error| panic!("{error:?}"));
-        assert_eq!((row.account.email.as_str(), row.account.state), ("mia@example.org", AccountState::Active));
+        assert_eq!(
+            (row.account.email.as_str(), row.account.state),
+            ("mia@example.org", AccountState::Active)
+        );
         assert_eq!((row.profile.given_name.as_deref(), row.profile.id), (Some("Mia"), row.account.user));
         assert!(!format!("{:?}", row.account).contains("$2b$"), "the hash shows itself");
     }
@@ -276,9 +283,15 @@ mod tests {
             "password": "a", "password_hash": "b", "phone": "1", "roles": ["admin"], "locale": 7,
         }));
         for expected in [
-            ("/email", "malformed_address"), ("/state", "invalid_value"), ("/email_verified", "wrong_type"),
-            ("/created_at", "malformed_time"), ("/id", "malformed_id"), ("/password", "contradiction"),
-            ("/phone", "malformed_phone"), ("/roles", "unknown_field"), ("/locale", "wrong_type"),
+            ("/email", "malformed_address"),
+            ("/state", "invalid_value"),
+            ("/email_verified", "wrong_type"),
+            ("/created_at", "malformed_time"),
+            ("/id", "malformed_id"),
+            ("/password", "contradiction"),
+            ("/phone", "malformed_phone"),
+            ("/roles", "unknown_field"),
+            ("/locale", "wrong_type"),
         ] {
             let (pointer, code) = expected;
             assert!(told.contains(&(pointer.to_owned(), code.to_owned())), "{expected:?} is not in {told:?}");

@@ -15,8 +15,21 @@ const ROW: usize = 64 * 1024;
 
 /// Columns that a header may name.
 const COLUMNS: [&str; 15] = [
-    "id", "email", "email_verified", "state", "display_name", "given_name", "family_name", "phone", "locale",
-    "time_zone", "avatar_url", "attributes", "created_at", "password", "password_hash",
+    "id",
+    "email",
+    "email_verified",
+    "state",
+    "display_name",
+    "given_name",
+    "family_name",
+    "phone",
+    "locale",
+    "time_zone",
+    "avatar_url",
+    "attributes",
+    "created_at",
+    "password",
+    "password_hash",
 ];
 
 /// A row as it came.
@@ -200,7 +213,8 @@ impl Records {
         let mut said = Object::new();
         for (column, bytes) in self.header.iter().zip(record) {
             let cell = std::str::from_utf8(bytes).ok().filter(|cell| !cell.contains('\0'));
-            let cell = cell.ok_or_else(|| broken(column, "invalid_character", "Must be UTF-8 without U+0000."))?;
+            let cell =
+                cell.ok_or_else(|| broken(column, "invalid_character", "Must be UTF-8 without U+0000."))?;
             if !cell.is_empty() {
                 said.insert(column.clone(), value(column, disarmed(cell))?);
             }
@@ -236,10 +250,13 @@ fn columns(record: &[Vec<u8>], too_long_one: bool) -> Result<Vec<String>> {
         .map(|name| String::from_utf8_lossy(name).trim_start_matches('\u{feff}').trim().to_owned())
         .collect();
     let unknown = names.iter().any(|name| !COLUMNS.contains(&name.as_str()));
-    let twice = names.iter().enumerate().any(|(place, name)| names.iter().skip(place + 1).any(|it| it == name));
+    let twice =
+        names.iter().enumerate().any(|(place, name)| names.iter().skip(place + 1).any(|it| it == name));
     if unknown || twice || too_long_one || !names.iter().any(|name| name == "email") {
         let known = COLUMNS.join(", ");
-        return Err(header(format!("The header names email and, each once, some of these columns: {known}.")));
+        return Err(header(format!(
+            "The header names email and, each once, some of these columns: {known}."
+        )));
     }
     Ok(names)
 }

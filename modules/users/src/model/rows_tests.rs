@@ -77,7 +77,11 @@ fn records_of_csv_are_rows() {
 fn a_header_that_is_not_known_refuses_the_file() {
     for body in ["", "name\nx", "email,email\n", "email,role\n", "phone\n", "\"", "email;phone\n"] {
         let error = rows(ImportFormat::Csv, body.as_bytes(), 5).err();
-        assert_eq!(error.map(|error| error.code.to_string()).as_deref(), Some("users.import_header"), "{body:?}");
+        assert_eq!(
+            error.map(|error| error.code.to_string()).as_deref(),
+            Some("users.import_header"),
+            "{body:?}"
+        );
     }
 }
 
@@ -105,7 +109,8 @@ fn comes_back(format: ImportFormat, name: &str) {
     let found = rows(format, body.as_bytes(), 7).unwrap();
     assert_eq!(found.len(), 1, "{body}");
     let said = found.into_iter().next().unwrap().said.unwrap();
-    let row = ImportRow::read(said, UserId::new(), account.updated_at).unwrap_or_else(|error| panic!("{error:?}"));
+    let row =
+        ImportRow::read(said, UserId::new(), account.updated_at).unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(row.profile, profile, "{body}");
     assert_eq!((row.account.user, &row.account.email), (account.id, &account.email));
     assert_eq!((row.account.state, row.account.created_at), (account.state, Some(account.created_at)));
@@ -113,7 +118,19 @@ fn comes_back(format: ImportFormat, name: &str) {
 
 #[test]
 fn formulas_are_disarmed_and_come_back() {
-    for name in ["=1+1", "+x", "-x", "@SUM(A1)", "'=x", "''@x", "'x", "=HYPERLINK(\"http://e\",\"x\")", "a,b", "\"", "'"] {
+    for name in [
+        "=1+1",
+        "+x",
+        "-x",
+        "@SUM(A1)",
+        "'=x",
+        "''@x",
+        "'x",
+        "=HYPERLINK(\"http://e\",\"x\")",
+        "a,b",
+        "\"",
+        "'",
+    ] {
         let (account, profile) = exported(name, "+436601234567");
         let row = line(ImportFormat::Csv, &account, Some(&profile));
         for cell in row.trim_end().split(',').map(|cell| cell.trim_start_matches('"')) {

@@ -83,7 +83,8 @@ impl<'de> Deserialize<'de> for Search {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Search, E> {
-                Search::parse(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Other("a text"), &self))
+                Search::parse(text)
+                    .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Other("a text"), &self))
             }
         }
         deserializer.deserialize_str(Text)
@@ -115,8 +116,19 @@ mod tests {
     #[test]
     fn beginnings_of_names_and_addresses_are_found() {
         for search in [
-            "zoe", "ZOË", "zo lind", "lind zo", "anna", "maria", "anna-m", "z.l", "z.lindström@ex",
-            "z.lindstrom@example.org", "example", "lindstrom", "  zoë   ",
+            "zoe",
+            "ZOË",
+            "zo lind",
+            "lind zo",
+            "anna",
+            "maria",
+            "anna-m",
+            "z.l",
+            "z.lindström@ex",
+            "z.lindstrom@example.org",
+            "example",
+            "lindstrom",
+            "  zoë   ",
         ] {
             assert!(finds(search, "z.lindström@example.org", "Zoë Anna-Maria Lindström"), "{search}");
         }

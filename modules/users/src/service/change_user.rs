@@ -60,8 +60,7 @@ impl Service {
         let before = self.find_user(caller, user).await?;
         if_match.check(before.revision())?;
         let (asked, patch) = asked(&before.profile, patch)?;
-        let stops = asked.state.is_some_and(|state| state != AccountState::Active);
-        if stops && caller.user() == Some(user) {
+        if caller.user() == Some(user) && asked.changes(&before.account) {
             return Err(Error::OwnAccount);
         }
         if before.account.state == AccountState::Deleted {

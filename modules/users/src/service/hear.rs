@@ -41,7 +41,12 @@ impl Service {
     }
 
     /// Forgets everything about somebody whose account is gone.
-    pub(crate) async fn hear_purge(&self, subscriber: &str, event: &Event, user: UserId) -> Result<(), Error> {
+    pub(crate) async fn hear_purge(
+        &self,
+        subscriber: &str,
+        event: &Event,
+        user: UserId,
+    ) -> Result<(), Error> {
         let (now, caller) = (self.clock.now(), event.caller("users"));
         let _forgetting = self.profiles.forgetting(vec![user]);
         let work = async |tx: &mut DbConn| {

@@ -64,7 +64,9 @@ impl Service {
             let piece = piece?;
             bytes = bytes.saturating_add(piece.as_ref().len() as u64);
             if bytes > self.settings.import.max_bytes {
-                return Err(too_large(usize::try_from(self.settings.import.max_bytes).unwrap_or(usize::MAX)).into());
+                return Err(
+                    too_large(usize::try_from(self.settings.import.max_bytes).unwrap_or(usize::MAX)).into()
+                );
             }
             rows.feed(piece.as_ref(), &mut found)?;
             self.take_rows(caller, &mut progress, &mut found, &mut batch).await?;

@@ -19,7 +19,7 @@ use crate::store::{directory, profiles, search};
 const FEW: i64 = 5_000;
 
 /// People whom one page of a search looks at, and how many at once, to begin with and at most.
-const LOOKED_AT: usize = 20_000;
+const LOOKED_AT: usize = 10_000;
 const STEP: usize = 200;
 const LONGEST_STEP: usize = 3_200;
 
@@ -53,7 +53,8 @@ pub(super) fn unsaid(account: &Account) -> Profile {
 pub(crate) async fn page(db: &Database, listing: &Listing) -> Result<Found<Entry>, Error> {
     let c = &mut *db.read().await?;
     if listing.search.words().is_empty() {
-        let rows = directory::walk(c, listing.sort, listing.state, listing.after.as_ref(), more(listing.limit));
+        let rows =
+            directory::walk(c, listing.sort, listing.state, listing.after.as_ref(), more(listing.limit));
         return Ok(cut(listing.sort, rows.await?, listing.limit));
     }
     match few(c, listing.search.words()).await? {

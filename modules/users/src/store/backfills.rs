@@ -19,11 +19,8 @@ pub(crate) async fn position(c: &mut DbConn) -> Result<Option<(Option<UserId>, b
 
 /// Notes how far it is. Another replica may be ahead: what is done twice does no harm.
 pub(crate) async fn advance(tx: &mut DbConn, after: Option<UserId>, finished: Option<Time>) -> Result<()> {
-    let values = (
-        backfills::name.eq(DIRECTORY),
-        backfills::after_id.eq(after),
-        backfills::finished_at.eq(finished),
-    );
+    let values =
+        (backfills::name.eq(DIRECTORY), backfills::after_id.eq(after), backfills::finished_at.eq(finished));
     diesel::insert_into(backfills::table)
         .values(values)
         .on_conflict(backfills::name)

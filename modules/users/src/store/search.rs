@@ -50,7 +50,11 @@ pub(super) type Ids<'q> = terms::BoxedQuery<'q, Db, diesel::sql_types::Uuid>;
 /// In the order of the index, so that no engine thinks of reading the whole table until it has enough.
 pub(super) fn beginning<'q>(word: &str) -> Ids<'q> {
     let range = terms::term.ge(word.to_owned()).and(terms::term.lt(end_of(word)));
-    terms::table.filter(range).order((terms::term.asc(), terms::user_id.asc())).select(terms::user_id).into_boxed()
+    terms::table
+        .filter(range)
+        .order((terms::term.asc(), terms::user_id.asc()))
+        .select(terms::user_id)
+        .into_boxed()
 }
 
 pub(super) fn of_these<'q>(users: &[UserId], word: &str) -> Ids<'q> {

@@ -27,9 +27,26 @@ const OPERATIONS: [(&str, &str); 11] = [
 
 /// Quotes, comments, wildcards, encodings and other ways out of a statement.
 const QUOTES: [&str; 20] = [
-    "'", "''", "\"", "\\", "' OR '1'='1", "1; DROP TABLE users_profiles--", "') UNION SELECT NULL--", "/*", "*/", "%",
-    "_", "%25", "${jndi:ldap://x}", "{{7*7}}", "\u{202e}", "\u{2019}", "(SELECT pg_sleep(9))", "email,(SELECT 1)",
-    "-created_at;--", "created_at DESC",
+    "'",
+    "''",
+    "\"",
+    "\\",
+    "' OR '1'='1",
+    "1; DROP TABLE users_profiles--",
+    "') UNION SELECT NULL--",
+    "/*",
+    "*/",
+    "%",
+    "_",
+    "%25",
+    "${jndi:ldap://x}",
+    "{{7*7}}",
+    "\u{202e}",
+    "\u{2019}",
+    "(SELECT pg_sleep(9))",
+    "email,(SELECT 1)",
+    "-created_at;--",
+    "created_at DESC",
 ];
 
 fn encoded(text: &str) -> String {

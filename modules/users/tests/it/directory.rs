@@ -2,16 +2,17 @@
 
 use std::sync::atomic::Ordering;
 
+use actix_web::http::Method;
+use contracts::auth::Auth as _;
 use contracts::auth::{
-    Account, AccountEmailChanged, AccountPurged, AccountState, AccountStateChanged, AccountVerified, ChangeAccount,
+    Account, AccountEmailChanged, AccountPurged, AccountState, AccountStateChanged, AccountVerified,
+    ChangeAccount,
 };
 use contracts::users::{FindProfile, Users as _};
-use contracts::auth::Auth as _;
 use contracts::{Caller, EmailAddress, Event, ExportPerson, Fact, UserId};
 use platform::db::Database;
 use serde_json::json;
 use testkit::both_engines;
-use actix_web::http::Method;
 
 use crate::world::{Between, World};
 

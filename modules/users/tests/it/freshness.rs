@@ -19,14 +19,14 @@ both_engines! {
         world.get(&mia, ME).await.expect(200);
         let (acknowledged, done) = (AtomicI64::new(0), AtomicI64::new(0));
         let writes = async {
-            for number in 1..=60 {
+            for number in 1..=25 {
                 let patch = json!({ "attributes": { "number": number } });
                 world.write(&mia, Method::PATCH, ME, &patch, "").await.expect(200);
                 acknowledged.store(number, Ordering::SeqCst);
             }
             done.store(1, Ordering::SeqCst);
         };
-        let reads = join_all((0..6).map(|_| async {
+        let reads = join_all((0..3).map(|_| async {
             while done.load(Ordering::SeqCst) == 0 {
                 let before = acknowledged.load(Ordering::SeqCst);
                 let seen = world.get(&mia, ME).await.expect(200).body["attributes"]["number"].as_i64().unwrap_or(0);

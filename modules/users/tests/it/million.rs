@@ -10,6 +10,9 @@ use crate::world::World;
 /// A million people with a thousand first and a thousand last names, ten domains, and two of three active.
 async fn fill(db: &Database) {
     let c = &mut *db.write().await.unwrap();
+    if db.dialect() == Db::Postgres {
+        c.batch("SET statement_timeout = 0").await.unwrap();
+    }
     for part in 0..20 {
         let (from, to) = (part * 50_000, part * 50_000 + 49_999);
         let postgres = [
@@ -47,7 +50,7 @@ async fn fill(db: &Database) {
         }
     }
     if db.dialect() == Db::Postgres {
-        c.batch("SET statement_timeout = 0; VACUUM ANALYZE users_directory").await.unwrap();
+        c.batch("VACUUM ANALYZE users_directory").await.unwrap();
         c.batch("VACUUM ANALYZE users_search_terms").await.unwrap();
     }
 }

@@ -47,8 +47,13 @@ impl Between {
     }
 
     fn answer<T>(&self, answer: Result<T>) -> Result<T> {
-        let lost = self.lost.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-        if lost { Err(Error::unavailable("platform.peer_unavailable", "It does not answer.")) } else { answer }
+        let lost =
+            self.lost.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if lost {
+            Err(Error::unavailable("platform.peer_unavailable", "It does not answer."))
+        } else {
+            answer
+        }
     }
 }
 
