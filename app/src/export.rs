@@ -113,7 +113,7 @@ impl Exporter {
         all.dedup_by_key(|entry| entry.id);
         let cut = all.len() > ENTRIES as usize;
         all.truncate(ENTRIES as usize);
-        Ok((all.into_iter().map(|entry| told(entry, &own)).collect(), cut))
+        Ok((all.iter().map(|entry| told(entry, &own)).collect(), cut))
     }
 
     async fn write_down(&self, caller: &Caller, user: UserId, now: Time) -> Result<(), Error> {
@@ -132,22 +132,21 @@ impl Exporter {
 
 /// An entry as the person may see it: where others are concerned, without who and where they were, and of what was done
 /// to others, only what it was.
-fn told(entry: Record, own: &str) -> Value {
+fn told(entry: &Record, own: &str) -> Value {
     let mine = entry.actor_id.as_deref() == Some(own);
     let about_me = entry.subject_id == own;
     let actor = if mine { "you" } else { entry.actor_type.as_str() };
-    let mut told = json!({
-        "at": entry.at, "action": entry.action, "outcome": entry.outcome.as_str(), "actor": actor,
-        "subject_type": entry.subject_type,
-    });
-    let Value::Object(fields) = &mut told else { return told };
-    if mine {
-        fields.insert("ip".to_owned(), json!(entry.client_address));
-        fields.insert("user_agent".to_owned(), json!(entry.user_agent));
-    }
-    if about_me {
-        fields.insert("before".to_owned(), json!(entry.before));
-        fields.insert("after".to_owned(), json!(entry.after));
-    }
-    told
+    let told = [
+        ("at", json!(entry.at)),
+        ("action", json!(entry.action)),
+        ("outcome", json!(entry.outcome.as_str())),
+        ("actor", json!(actor)),
+        ("subject_type", json!(entry.subject_type)),
+    ];
+    let place = [("ip", json!(entry.client_address)), ("user_agent", json!(entry.user_agent))];
+    let change = [("before", json!(entry.before)), ("after", json!(entry.after))];
+    let place = place.into_iter().filter(|_| mine);
+    let change = change.into_iter().filter(|_| about_me);
+    let told = told.into_iter().chain(place).chain(change);
+    Value::Object(told.map(|(name, value)| (name.to_owned(), value)).collect())
 }
