@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 program=$(realpath "$1")
 shift
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/doorward/judges
+config=$PWD/schemathesis.toml
 folder=$(mktemp -d "${TMPDIR:-/tmp}/doorward-judge.XXXXXX")
 
 say() { printf '\n== %s\n' "$*" >&2; }
@@ -61,7 +62,7 @@ set_up() {
 ask() {
     local token
     token=$(post /api/v1/auth/logins "{$account}" | field access_token)
-    "$tools/python/bin/schemathesis" run "$url/openapi.json" --checks all --header "Authorization: Bearer $token" "$@"
+    (cd "$folder" && "$tools/python/bin/schemathesis" --config-file "$config" run "$url/openapi.json" --checks all --header "Authorization: Bearer $token" "$@")
 }
 
 install_tools
