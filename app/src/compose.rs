@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,6 +90,34 @@ pub(crate) async fn house(settings: &Settings, public: SocketAddr) -> Result<Hou
     let house = build(settings, db, public).await;
     let house = house.map_err(|error| StartError::because("Doorward can't be put together", error))?;
     Ok(House { _lock: lock.map(Arc::new), ..house })
+}
+
+/// Auth and what it asks, for a command. Where a server runs on an embedded database, that one has brought the tables up
+/// to date and keeps its lock; writing beside it is what SQLite's own locks are for.
+pub(crate) async fn auth_alone(settings: &Settings) -> Result<auth::Service, StartError> {
+    data::make(&settings.data_dir)?;
+    let file = settings.database.url.expose().strip_prefix("sqlite:").map(PathBuf::from);
+    let lock = file.as_deref().map(data::lock);
+    let served = matches!(lock, Some(Err(_)));
+    if !served {
+        prepare(settings).await?;
+    }
+    let unusable = |error: platform::db::Error| StartError::because("The database can't be used", error);
+    let db = Database::open(&settings.database).await.map_err(unusable)?;
+    let (clock, cache) =
+        (Clock::system(), platform::cache::Settings { enabled: false, ..settings.cache.clone() });
+    let permissions =
+        permissions::Service::new(db.clone(), clock.clone(), settings.permissions.clone(), &cache);
+    let auth = auth::Service::new(auth::Dependencies {
+        db,
+        clock,
+        settings: settings.auth.clone(),
+        public_url: settings.public_url(settings.server.public.address)?,
+        master_key: settings.master_key()?,
+        permissions: Arc::new(permissions),
+        cache,
+    });
+    auth.await.map_err(|error| StartError::because("Doorward can't be put together", error))
 }
 
 async fn build(

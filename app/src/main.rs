@@ -4,6 +4,7 @@
 //! on standard error, and the exit status is 1; what a command prints is on standard output.
 
 mod audit;
+mod commands;
 mod compose;
 mod data;
 mod docs;
@@ -36,7 +37,7 @@ struct Arguments {
     command: Option<Command>,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Command {
     /// Run (this is also what happens when no command is given)
     Serve,
@@ -45,6 +46,12 @@ enum Command {
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look after the keys that access tokens are signed with
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Look after administrators
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Print the OpenAPI document
     Openapi,
     /// Find out what hashing a password may cost on this machine, and print the settings for it
@@ -63,6 +70,22 @@ enum ConfigCommand {
     Check,
 }
 
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum KeysCommand {
+    /// Make a new signing key, and let the one in use retire when its tokens are over
+    Rotate {
+        /// Refuse the tokens of every older key at once, because somebody else may have it
+        #[arg(long)]
+        compromised: bool,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum AdminCommand {
+    /// Make somebody an administrator; doing it again changes nothing
+    Create(commands::NewAdministrator),
+}
+
 /// Why Doorward does not start: sentences for the one who starts it.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -76,10 +99,13 @@ impl StartError {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "Doorward did not start.\n{error}");
+            let serves = matches!(arguments.command, None | Some(Command::Serve));
+            let headline = if serves { "Doorward did not start.\n" } else { "" };
+            let _ = writeln!(std::io::stderr(), "{headline}{error}");
             ExitCode::FAILURE
         }
     }
@@ -87,10 +113,16 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), StartError> {
     let load = || Settings::load(arguments.config.as_deref());
-    match arguments.command.unwrap_or(Command::Serve) {
+    match arguments.command.clone().unwrap_or(Command::Serve) {
         Command::Serve => runtime()?.block_on(server::serve(load()?)),
         Command::Migrate => runtime()?.block_on(compose::migrate(&load()?)),
         Command::Config(ConfigCommand::Check) => load().and_then(|_| say("The settings are fit for use.")),
+        Command::Keys(KeysCommand::Rotate { compromised }) => {
+            runtime()?.block_on(commands::rotate_keys(&load()?, compromised))
+        }
+        Command::Admin(AdminCommand::Create(new)) => {
+            runtime()?.block_on(commands::create_administrator(&load()?, &new))
+        }
         Command::Openapi => say(&openapi::text(&openapi::document())
             .map_err(|error| StartError::because("No OpenAPI document", error))?),
         Command::TuneHash { target_ms } => tune_hash(target_ms),

@@ -188,6 +188,22 @@ async fn names_in_headers_open_no_door() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_in_the_request_is_no_login() {
+    let mut house = House::open(Shape::Embedded, &[]).await.unwrap();
+    let mia = house.person("mia").await;
+    let stranger = house.client();
+    let body =
+        serde_json::json!({ "user_id": mia.id, "sub": mia.id, "owner": mia.id, "session_id": mia.session });
+    for (method, path, _) in OPERATIONS.iter().filter(|(_, _, who)| *who != Anyone) {
+        let real = path.replace("{id}", &mia.id).replace("{name}", "admin").replace("{namespace}", "x");
+        let real = format!("{real}?user_id={0}&sub={0}&owner={0}", mia.id);
+        let ask = Ask::new(Method::from_bytes(method.as_bytes()).unwrap(), &real).body(&body);
+        let answer = stranger.send(&ask.header("x-user-id", &mia.id)).await;
+        assert_eq!(answer.status, 401, "{method} {path}: {answer:?}");
+    }
+}
+
 #[test]
 fn the_kept_document_is_what_the_code_says() {
     let printed = std::process::Command::new(env!("CARGO_BIN_EXE_doorward")).arg("openapi").output().unwrap();

@@ -1,6 +1,6 @@
 //! A running Doorward: the real binary in a process of its own, with a data folder (and a database) of its own.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -79,6 +79,23 @@ impl House {
     /// Starts the process on the data that is there and waits until it says that it is ready.
     pub fn start(&mut self) {
         let _ = self.process.wait();
+        let mut command = self.binary();
+        command.stdout(Stdio::piped()).stderr(std::fs::File::create(self.data.path().join("log")).unwrap());
+        self.process = command.spawn().unwrap();
+        self.watch_start();
+    }
+
+    /// Runs a command of the binary on the same data, with this on its standard input.
+    pub fn run(&self, arguments: &[&str], input: &str) -> std::process::Output {
+        let mut command = self.binary();
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        process.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        process.wait_with_output().unwrap()
+    }
+
+    /// The binary with the settings of this house.
+    fn binary(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
         command
             .env_clear()
@@ -88,10 +105,11 @@ impl House {
             .env("DOORWARD__PUBLIC_URL", "http://doorward.test")
             .env("DOORWARD__SERVER__PUBLIC__ADDRESS", "127.0.0.1:0")
             .env("DOORWARD__SERVER__MANAGEMENT__ADDRESS", "127.0.0.1:0")
-            .envs(self.extra.iter().map(|(k, v)| (k, v)))
-            .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(self.data.path().join("log")).unwrap());
-        self.process = command.spawn().unwrap();
+            .envs(self.extra.iter().map(|(k, v)| (k, v)));
+        command
+    }
+
+    fn watch_start(&mut self) {
         self.printed.clear();
         self.setup_link = None;
         let lines = BufReader::new(self.process.stdout.take().unwrap()).lines();

@@ -18,6 +18,7 @@
 mod administration;
 mod chaos;
 mod client;
+mod commands;
 mod crash;
 mod house;
 mod mail;
