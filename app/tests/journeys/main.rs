@@ -23,6 +23,7 @@ mod crash;
 mod house;
 mod mail;
 mod messages;
+mod passwords;
 mod profile;
 mod registration;
 mod roles;

@@ -113,8 +113,8 @@ fn what_is_unknown_damaged_or_without_salt_is_none() {
     }
     for (_, text) in FIXTURES {
         for cut in 0..text.len() {
-            let _ = ForeignHash::parse(&text[..cut]);
-            let _ = ForeignHash::parse(&format!("{}é{}", &text[..cut], &text[cut..]));
+            let _ = ForeignHash::parse(text.get(..cut).unwrap());
+            let _ = ForeignHash::parse(&format!("{}é{}", text.get(..cut).unwrap(), text.get(cut..).unwrap()));
         }
         assert!(ForeignHash::parse(&format!("{text}{}", "A".repeat(1_024))).is_none());
     }
@@ -144,8 +144,8 @@ fn hashes_that_would_cost_minutes_or_gigabytes_are_refused() {
 }
 
 #[test]
-fn the_dearest_of_each_kind_is_a_matter_of_seconds() {
-    // Read only: what they take is in the README, measured with an optimised build.
+fn the_dearest_of_each_kind_is_still_taken() {
+    // Only read here; what checking them takes is in the README.
     for text in [
         "$argon2id$v=19$m=262144,t=8,p=1$c2l4dGVlbiBieXRlIHNsdA$VlQw+yMwI9SBEyV2x5o2H0l7JaHPIKC9w9bIZjiNX4o",
         "$2b$15$abcdefghijklmnopqrstuu10cNU3mXRamSUZYs8I8M/Szu..qXq5K",

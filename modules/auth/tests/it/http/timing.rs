@@ -31,15 +31,15 @@ async fn measure(world: &World) -> Vec<Vec<f64>> {
     times
 }
 
-/// The value that a part of the times is below.
-fn quantile(times: &[f64], part: f64) -> f64 {
+/// The value that so many in a hundred of the times are below.
+fn quantile(times: &[f64], part: usize) -> f64 {
     let mut sorted = times.to_vec();
     sorted.sort_by(f64::total_cmp);
-    sorted[(sorted.len() as f64 * part) as usize]
+    sorted[sorted.len() * part / 100]
 }
 
 fn median(times: &[f64]) -> f64 {
-    quantile(times, 0.5)
+    quantile(times, 50)
 }
 
 /// The standardised U of Mann and Whitney: beyond 2.58 on either side has a chance of 1 in 100 when both are alike.
@@ -65,7 +65,7 @@ fn mann_whitney(one: &[f64], other: &[f64]) -> f64 {
 /// What tells one kind from the first one.
 fn told(times: &[Vec<f64>]) -> Vec<String> {
     let least = |times: &[f64]| times.iter().copied().fold(f64::MAX, f64::min);
-    let noise = quantile(&times[0], 0.75) - quantile(&times[0], 0.25);
+    let noise = quantile(&times[0], 75) - quantile(&times[0], 25);
     let visible = noise.max(2_000.0);
     let mut told = Vec::new();
     for (kind, others) in KINDS.iter().zip(times).skip(1) {
