@@ -16,7 +16,9 @@ impl Service {
         let now = self.now();
         self.db
             .transaction(async |tx| {
-                let request = requests::find(tx, id).await?.ok_or(Error::UnknownRequest)?;
+                // A set-up link is printed at the start and never sent.
+                let request = requests::find(tx, id).await?.filter(|it| it.kind != RequestKind::Setup);
+                let request = request.ok_or(Error::UnknownRequest)?;
                 if !request.is_open(now) || !still_stands(tx, &request).await? {
                     return Err(Error::SpentToken);
                 }
@@ -33,7 +35,6 @@ impl Service {
                     RequestKind::SessionReport => {
                         self.url::<SessionReport>("session-report", &add_secret(tx, id, now).await?)
                     }
-                    // Printed at the start and never sent.
                     RequestKind::Setup => return Err(Error::UnknownRequest),
                 };
                 Ok(MintedLink { url, expires_at: request.expires_at })

@@ -1,18 +1,22 @@
 //! Remembering what somebody logs in from, and telling the owner of what was not seen before.
 //!
 //! A device is a network and a kind of client (see `model/device.rs`): an interface without cookies can't know more.
-//! One notice for each new device; none for the very first login of an account, which its owner has just made. The
+//! One notice for each new device, and not more than a few an hour, because whoever knows the password can call himself
+//! something else each time; none for the very first login of an account, which its owner has just made. The
 //! notice carries a link by which the owner disowns the login, see `report_session`.
 
 use contracts::auth::SignInNoticed;
 use contracts::{Caller, OneTimeRequestId, Time, UserId};
 use platform::db::DbConn;
-use platform::outbox;
+use platform::{limits, outbox};
 
-use super::Service;
+use super::{Service, hourly};
 use crate::error::Error;
 use crate::model::{Device, OneTimeRequest, RequestKind, Session};
 use crate::store::{devices, requests};
+
+/// Notices that one account gets in an hour; by then its owner knows.
+const AT_MOST: u32 = 20;
 
 impl Service {
     pub(super) async fn note_device(
@@ -26,6 +30,10 @@ impl Service {
         let fingerprint = device(caller).fingerprint(&self.devices_key, session.account);
         let is_new = devices::note(tx, session.account, &fingerprint, now).await?;
         if !is_new || first_ever || !self.settings.devices.notice {
+            return Ok(());
+        }
+        let bucket = self.bucket("auth.notices", &[&session.account.to_string()]);
+        if !limits::take(tx, now, &bucket, hourly(AT_MOST)).await?.allowed {
             return Ok(());
         }
         let request = OneTimeRequest {

@@ -55,6 +55,17 @@ both_engines! {
         assert_eq!(world.facts::<SignInNoticed>().await.len(), 1);
     }
 
+    async fn whoever_calls_himself_something_else_each_time_does_not_flood_the_owner(db: Database) {
+        let world = World::new(db).await;
+        world.logged_in(MIA).await;
+        world.events().await;
+        for n in 0..30 {
+            let agent = "x".repeat(n + 1);
+            world.log_in_from("203.0.113.9", &agent, MIA).await.expect(200);
+        }
+        assert_eq!(world.facts::<SignInNoticed>().await.len(), 20);
+    }
+
     async fn who_wants_no_notices_gets_none(db: Database) {
         let world = World::with(db, |it| it.devices.notice = false).await;
         world.logged_in(MIA).await;
