@@ -1,8 +1,8 @@
 //! A link for somebody who forgot a password: the same answer at the same time for every address there is or is not.
 //!
 //! Links that were asked for earlier stay good until one of them is used: otherwise anybody could keep an owner's link
-//! from working by asking for another one. An address that nobody has proven yet gets a link as well, because whoever
-//! opens it proves the address; see `reset_password`.
+//! from working by asking for another one. Who registered himself and has not proven the address yet gets a link as well,
+//! because whoever opens it proves the address; see `reset_password`.
 
 use contracts::auth::{AccountState, PasswordResetRequested};
 use contracts::{AddressError, Caller, EmailAddress, Fields, OneTimeRequestId, Time};
@@ -48,8 +48,7 @@ impl Service {
             Ok(email) => accounts::find_by_email(tx, email).await?,
             Err(_) => None,
         };
-        let may = |it: &Account| matches!(it.state, AccountState::Active | AccountState::Unverified);
-        let Some(account) = account.filter(may) else {
+        let Some(account) = account.filter(may_reset) else {
             let entry = Entry {
                 action: "auth.password.reset_requested",
                 outcome: Outcome::Refused,
@@ -106,5 +105,15 @@ impl Service {
         requests::insert(tx, request).await?;
         outbox::publish(tx, now, caller, &fact).await?;
         Ok(())
+    }
+}
+
+/// Whether whoever reads the mail of the address may choose the password: not of an account that somebody else made or
+/// moved to this address, before the address is proven; there the link that was sent for that decides.
+pub(super) fn may_reset(account: &Account) -> bool {
+    match account.state {
+        AccountState::Active => true,
+        AccountState::Unverified => account.self_registered,
+        AccountState::Disabled | AccountState::Deleted => false,
     }
 }

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::Service;
 use super::register::{broken, entry};
+use super::request_reset::may_reset;
 use super::revoke_sessions::tell;
 use crate::error::Error;
 use crate::model::{
@@ -48,10 +49,6 @@ impl Service {
         self.forget_standings(&ended);
         if account.state == AccountState::Unverified {
             self.forget_account(account.id);
-            // Of those who registered by themselves, permissions never thought otherwise.
-            if !account.self_registered {
-                self.tell_usable(caller, account.id).await;
-            }
         }
         metrics::counter!("doorward_password_changes_total", "how" => "reset").increment(1);
         Ok(())
@@ -127,6 +124,5 @@ async fn find_reset(
 
 /// Whether the reset is for the account as it is now.
 fn opens(request: &OneTimeRequest, account: &Account) -> bool {
-    let may = matches!(account.state, AccountState::Active | AccountState::Unverified);
-    may && request.credential_version == Some(account.credential_version)
+    may_reset(account) && request.credential_version == Some(account.credential_version)
 }
