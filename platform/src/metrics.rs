@@ -3,10 +3,12 @@
 //! Counting goes to one recorder per process, installed by [`install`]; without it counting does nothing, so tests
 //! need no set-up. Left out: who may read them. Only the management listener shows them.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 const REQUESTS: &str = "doorward_http_requests_total";
@@ -60,9 +62,40 @@ pub fn upkeep() {
     }
 }
 
+/// What counts the requests of one kind.
+struct Meter {
+    method: &'static str,
+    status: u16,
+    count: Counter,
+    seconds: Histogram,
+}
+
+thread_local! {
+    /// By route. Looking a meter up by its labels costs more than counting; routes, methods and statuses are few.
+    static METERS: RefCell<HashMap<String, Vec<Meter>>> = RefCell::default();
+}
+
 /// Counts one answered request.
-pub(crate) fn http_request(method: &'static str, route: String, status: u16, took: Duration) {
-    counter!(REQUESTS, "method" => method, "route" => route.clone(), "status" => status.to_string())
-        .increment(1);
-    histogram!(SECONDS, "method" => method, "route" => route).record(took.as_secs_f64());
+pub(crate) fn http_request(method: &'static str, route: &str, status: u16, took: Duration) {
+    let count = |meter: &Meter| {
+        meter.count.increment(1);
+        meter.seconds.record(took.as_secs_f64());
+    };
+    METERS.with_borrow_mut(|meters| {
+        let known = meters.get(route).into_iter().flatten();
+        if let Some(meter) = known.into_iter().find(|it| it.status == status && it.method == method) {
+            return count(meter);
+        }
+        let meter = Meter {
+            method,
+            status,
+            count: counter!(REQUESTS, "method" => method, "route" => route.to_owned(), "status" => status.to_string()),
+            seconds: histogram!(SECONDS, "method" => method, "route" => route.to_owned()),
+        };
+        count(&meter);
+        // Before the recorder is there, a meter counts nothing for ever.
+        if HANDLE.get().is_some() {
+            meters.entry(route.to_owned()).or_default().push(meter);
+        }
+    });
 }

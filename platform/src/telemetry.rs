@@ -109,6 +109,11 @@ impl<W: Write> Write for OneLineWriter<W> {
             Some(line) => (line, "\n"),
             None => (event, ""),
         };
+        // Nearly every line; looking at characters one by one costs as much as writing it.
+        if line.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+            self.0.write_all(event)?;
+            return Ok(event.len());
+        }
         let text = String::from_utf8_lossy(line);
         let mut out = String::with_capacity(event.len());
         for character in text.chars() {

@@ -22,6 +22,7 @@ use tracing::Instrument;
 use super::headers;
 use super::limited;
 use super::problem::Problem;
+use super::route::route_of;
 use super::trace::{request_id, traceparent};
 use crate::metrics;
 
@@ -143,7 +144,7 @@ impl Arrived {
         if let Ok(value) = header::HeaderValue::from_str(&self.ids.request_id) {
             response.headers_mut().insert(header::HeaderName::from_static("x-request-id"), value);
         }
-        self.record(response.status(), request.and_then(HttpRequest::match_pattern).as_deref());
+        self.record(response.status(), request.and_then(route_of).as_deref());
         response
     }
 
@@ -166,11 +167,11 @@ impl Arrived {
 
     fn record(&self, status: StatusCode, route: Option<&str>) {
         let took = self.at.elapsed();
-        let route = route.unwrap_or("unmatched").to_owned();
+        let route = route.unwrap_or("unmatched");
         let (method, request_id) = (self.method, &*self.ids.request_id);
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let status = status.as_u16();
-        if matches!(route.as_str(), "/livez" | "/readyz" | "/metrics") {
+        if matches!(route, "/livez" | "/readyz" | "/metrics") {
             tracing::debug!(request_id, method, route, status, duration_ms, "{method} {route} {status}");
         } else {
             tracing::info!(request_id, method, route, status, duration_ms, "{method} {route} {status}");

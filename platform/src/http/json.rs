@@ -21,6 +21,9 @@ use super::problem::Problem;
 /// 400 `platform.malformed_json`; 422 `platform.invalid_input` with the fields.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     walk(bytes)?;
+    if let Some(value) = plain(bytes) {
+        return Ok(value);
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let mut unknown = Vec::new();
     let mut track = Track::new();
@@ -37,6 +40,15 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     };
     let unknown = unknown.into_iter().map(|pointer| unknown_field(pointer, None));
     Err(invalid(broken.into_iter().chain(unknown).collect()))
+}
+
+/// The value when nothing is wrong with it. Knowing at every moment where one is costs more than reading, so that is
+/// left to the pass that explains.
+fn plain<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let mut unknown = false;
+    let value = serde_ignored::deserialize(Objects(&mut json), |_| unknown = true);
+    value.ok().filter(|_| !unknown)
 }
 
 fn malformed() -> Problem {
@@ -157,6 +169,10 @@ const TWICE: &str = "This name occurs twice.";
 
 /// The first pass.
 fn walk(bytes: &[u8]) -> Result<(), Problem> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    if Walk.deserialize(&mut json).is_ok() {
+        return json.end().map_err(|_| malformed());
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let mut track = Track::new();
     let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut track);

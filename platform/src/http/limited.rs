@@ -19,6 +19,7 @@ use metrics::counter;
 
 use super::client_address::{client_address, counted};
 use super::problem::Problem;
+use super::route::route_of;
 use crate::clock::Clock;
 use crate::limits::{Flood, Level, Limit};
 
@@ -68,7 +69,7 @@ impl Limits {
         if !self.methods.contains(request.method()) {
             return None;
         }
-        let classes = self.classes.get(request.match_pattern()?.as_str())?;
+        let classes = self.classes.get(route_of(request)?.as_ref())?;
         classes.iter().find(|(method, _)| method == request.method()).map(|(_, class)| *class)
     }
 }

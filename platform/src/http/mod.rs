@@ -18,6 +18,7 @@ mod order;
 mod paging;
 mod problem;
 mod query;
+mod route;
 mod trace;
 
 pub use body::{BODY_LIMIT, BodyDeadline, IdempotentJson, Json, MergePatch, present};

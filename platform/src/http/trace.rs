@@ -3,21 +3,30 @@
 //! Left out: `tracestate`, and exporting spans; the ids travel so that whoever calls and is called can correlate.
 
 use actix_web::http::header::HeaderMap;
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
+
+use crate::clock::Clock;
 
 /// What the client calls its request, when that is 8 to 64 of `A-Za-z0-9._-`; else a new UUIDv7.
 pub(super) fn request_id(headers: &HeaderMap) -> String {
     only(headers, "x-request-id")
         .filter(|id| (8..=64).contains(&id.len()))
         .filter(|id| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)))
-        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+        .map_or_else(new_id, str::to_owned)
+}
+
+/// A UUIDv7 from the generator of this thread: asking the operating system for randomness costs more than all the rest.
+/// A request's id is no secret.
+fn new_id() -> String {
+    let milliseconds = u64::try_from(Clock::system().now().micros() / 1000).unwrap_or(0);
+    Builder::from_unix_timestamp_millis(milliseconds, &rand::random()).into_uuid().to_string()
 }
 
 /// Our own place in the trace: a new span, in the client's trace when it named one.
 pub(super) fn traceparent(headers: &HeaderMap) -> String {
-    let (trace, flags) = only(headers, "traceparent")
-        .and_then(parse)
-        .unwrap_or_else(|| (format!("{:032x}", rand::random::<u128>().max(1)), "00".to_owned()));
+    let (trace, flags) = only(headers, "traceparent").and_then(parse).unwrap_or_else(|| {
+        (Uuid::from_u128(rand::random::<u128>().max(1)).simple().to_string(), "00".to_owned())
+    });
     format!("00-{trace}-{:016x}-{flags}", rand::random::<u64>().max(1))
 }
 
