@@ -31,6 +31,7 @@ impl House {
         ];
         all.extend(database.map(|url| ("DOORWARD__DATABASE__URL".to_owned(), url.to_owned())));
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        all.retain(|(name, _)| is_setting(name));
         Self { binary: binary.to_owned(), process: None, folder, settings: all, public, setup_link: None }
     }
 
@@ -126,6 +127,24 @@ impl Drop for House {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Whether there is such a setting. One that is not there any more is told, and left out: it would stop the start.
+fn is_setting(variable: &str) -> bool {
+    const DEFAULTS: &str = include_str!("../../config/default.toml");
+    let path = variable.trim_start_matches("DOORWARD__").to_lowercase().replace("__", ".");
+    let (section, key) = path.rsplit_once('.').unwrap_or(("", &path));
+    let mut current = "";
+    let found = DEFAULTS.lines().any(|line| {
+        if let Some(name) = line.strip_prefix('[') {
+            current = name.trim_end_matches(']');
+        }
+        current == section && line.split_once(" = ").is_some_and(|(name, _)| name == key)
+    });
+    if !found {
+        eprintln!("bench: there is no setting {path}");
+    }
+    found
 }
 
 /// An address that nobody uses now, and that nobody is given by the system soon.

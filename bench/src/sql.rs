@@ -106,3 +106,12 @@ impl Sql {
         self.rows(column, rest)[0][0].as_i64().unwrap_or_default()
     }
 }
+
+/// Whether there is such a table.
+pub(crate) fn has_table(sql: &mut Sql, name: &str) -> bool {
+    let rest = sql.either(
+        format!("FROM sqlite_master WHERE type = 'table' AND name = '{name}'"),
+        format!("FROM pg_tables WHERE schemaname = 'public' AND tablename = '{name}'"),
+    );
+    sql.number("count(*)", &rest) > 0
+}

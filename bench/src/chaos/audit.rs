@@ -9,7 +9,7 @@ use super::ledger::Entry;
 use super::sink::Sink;
 use crate::Engine;
 use crate::people::Person;
-use crate::sql::Sql;
+use crate::sql::{Sql, has_table};
 
 /// What was found wrong, and what was counted.
 #[derive(Debug, Default)]
@@ -302,14 +302,21 @@ fn mail(sql: &mut Sql, tables: &Tables, sink: &Sink, audited: &mut Audited) {
     let strangers = tables.mailbox.iter().filter(|(address, _)| address.starts_with("stranger"));
     audited.counted.mailbox = tables.mailbox.values().sum();
     audited.counted.mailbox_doubled = strangers.filter(|(_, count)| **count > 1).count();
+    if has_table(sql, "notifications_inbox") {
+        let items = sql.number("count(*)", "FROM notifications_inbox");
+        let messages = sql.number("count(DISTINCT message_id)", "FROM notifications_inbox");
+        if items != messages {
+            audited.violations.push(format!("{items} things in inboxes for {messages} messages"));
+        }
+    }
     let taken = sink.taken();
     audited.counted.mails = taken.values().sum();
     audited.counted.mails_doubled = taken.values().map(|count| count - 1).sum();
-    let sent = sql.rows("rfc_message_id, state", "FROM notifications_deliveries");
+    let sent = sql.rows("rfc_message_id, state", "FROM notifications_deliveries WHERE channel = 'email'");
     for row in &sent {
         let id = text(&row[0]);
         let came = taken.keys().any(|taken| taken == id.trim_matches(['<', '>']));
-        if row[1] != "sent" {
+        if row[1] != "sent" && row[1] != "delivered" {
             audited.violations.push(format!("the message {id} was never sent: {}", row[1]));
         } else if !came {
             audited.violations.push(format!("the message {id} counts as sent and never came"));

@@ -67,7 +67,11 @@ pub struct Findings {
 
 /// What was claimed by a process that is gone is claimed again after its lease: here after seconds, not a minute.
 /// Mail goes to a server of ours.
-const SETTINGS: [(&str, &str); 12] = [
+const SETTINGS: [(&str, &str); 16] = [
+    ("DOORWARD__LIMITS__LOGINS__PER_ADDRESS", "0"),
+    ("DOORWARD__LIMITS__REGISTRATIONS__PER_ADDRESS", "0"),
+    ("DOORWARD__NOTIFICATIONS__LIMITS__EMAIL", "1000000"),
+    ("DOORWARD__NOTIFICATIONS__LIMITS__INBOX", "1000000"),
     ("DOORWARD__OUTBOX__DEADLINE_MS", "1000"),
     ("DOORWARD__OUTBOX__LEASE_MS", "3000"),
     ("DOORWARD__BUS__DEADLINE_MS", "2000"),

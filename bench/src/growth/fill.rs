@@ -1,16 +1,16 @@
 //! Many people by SQL: accounts, passwords, profiles, logins, roles and their entries in the audit trail, in the real
 //! tables. Everybody has the password of the one who registered first.
 
-use crate::sql::Sql;
+use crate::sql::{Sql, has_table};
 
 /// The address of the person with this number.
 pub(super) fn address(number: u64) -> String {
-    format!("member{number}@example.org")
+    format!("member{number:08}@example.org")
 }
 
 /// The name of the person with this number, as it may stand in a URL.
 pub(super) fn name(number: u64) -> String {
-    format!("member{number}")
+    format!("member{number:08}")
 }
 
 /// How the two engines say the same.
@@ -19,6 +19,9 @@ struct Words {
     now: &'static str,
     later: &'static str,
     key: &'static str,
+    /// The number with eight digits.
+    digits: &'static str,
+    yes: &'static str,
 }
 
 impl Words {
@@ -31,6 +34,8 @@ impl Words {
             now: sql.either("(strftime('%s', 'now') * 1000000)", "now()"),
             later: sql.either("((strftime('%s', 'now') + 2000000) * 1000000)", "(now() + interval '20 days')"),
             key: sql.either("unhex(printf('%064x', i))", "decode(lpad(to_hex(i), 64, '0'), 'hex')"),
+            digits: sql.either("printf('%08d', i)", "lpad(i::text, 8, '0')"),
+            yes: sql.either("1", "true"),
         }
     }
 }
@@ -47,15 +52,15 @@ fn id(sql: &Sql) -> &'static str {
 
 /// Adds so many people.
 pub(super) fn fill(sql: &mut Sql, count: u64) {
-    let Words { numbers, now, later, key } = Words::of(sql, count);
+    let Words { numbers, now, later, key, digits, yes } = Words::of(sql, count);
     let id = id(sql);
     let texts = sql.texts("password_hash", "FROM auth_credentials ORDER BY updated_at DESC LIMIT 1");
     let hash = texts.first().expect("somebody who registered first");
     let text_id = sql.id(id);
-    let all = [
+    let mut all = vec![
         format!(
             "INSERT INTO auth_accounts (id, email, state, verified_at, credential_version, revision, created_at, updated_at) \
-             SELECT {id}, 'member' || i || '@example.org', 'active', {now}, 1, 1, {now}, {now} {numbers}"
+             SELECT {id}, 'member' || {digits} || '@example.org', 'active', {now}, 1, 1, {now}, {now} {numbers}"
         ),
         format!(
             "INSERT INTO auth_credentials (account_id, password_hash, updated_at) SELECT {id}, '{hash}', {now} {numbers}"
@@ -70,7 +75,7 @@ pub(super) fn fill(sql: &mut Sql, count: u64) {
         ),
         format!(
             "INSERT INTO users_profiles (id, display_name, attributes, revision, created_at, updated_at) \
-             SELECT {id}, 'Member' || i || ' of the town', '{{}}', 1, {now}, {now} {numbers}"
+             SELECT {id}, 'Member' || {digits} || ' of the town', '{{}}', 1, {now}, {now} {numbers}"
         ),
         format!(
             "INSERT INTO permissions_assignments (id, subject_type, subject_id, role, resource_type, resource_id, created_at) \
@@ -81,6 +86,18 @@ pub(super) fn fill(sql: &mut Sql, count: u64) {
              SELECT {id}, {now}, 'auth.login.succeeded', 'succeeded', 'user', {text_id}, 'filled', 'user', {text_id} {numbers}"
         ),
     ];
+    if has_table(sql, "users_directory") {
+        all.push(format!(
+            "INSERT INTO users_directory (id, email, email_verified, state, account_revision, created_at, updated_at) \
+             SELECT {id}, 'member' || {digits} || '@example.org', {yes}, 'active', 1, {now}, {now} {numbers}"
+        ));
+        let terms =
+            ["'member' || {digits} || '@example.org'", "'member' || {digits}", "'example.org'", "'town'"];
+        for term in terms {
+            let term = term.replace("{digits}", digits);
+            all.push(format!("INSERT INTO users_search_terms (term, user_id) SELECT {term}, {id} {numbers}"));
+        }
+    }
     sql.run("BEGIN");
     for statement in &all {
         sql.run(statement);

@@ -49,7 +49,10 @@ const CONNECTIONS: usize = 4;
 /// How many of the people in the database are logged in and ask.
 const ASKING: usize = 100;
 
-const SETTINGS: [(&str, &str); 3] = [
+const SETTINGS: [(&str, &str); 6] = [
+    ("DOORWARD__LIMITS__MESSAGES__PER_ADDRESS", "0"),
+    ("DOORWARD__LIMITS__REFRESHES__PER_ADDRESS", "0"),
+    ("DOORWARD__AUTH__LIMITS__RESENDS_PER_ADDRESS", "1000"),
     ("DOORWARD__CACHE__ENABLED", "false"),
     ("DOORWARD__AUTH__TOKENS__ACCESS_SECONDS", "3600"),
     ("DOORWARD__LOG__FILTER", "warn"),
@@ -182,7 +185,9 @@ impl Town {
             let searches = names.map(|name| self.get_as_root(&format!("/api/v1/users?limit=20&q={name}")));
             all.push(("a person by id", true, each(&|id| format!("/api/v1/users/{id}"))));
             all.push(("list of 20 people", false, vec![self.get_as_root("/api/v1/users?limit=20")]));
-            all.push(("search for a person", false, searches.collect()));
+            all.push(("search for a person", true, searches.collect()));
+            let town = self.get_as_root("/api/v1/users?limit=20&q=town");
+            all.push(("search for what everybody has", false, vec![town]));
         }
         all
     }
