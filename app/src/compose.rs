@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +14,8 @@ use platform::bus::LocalBus;
 use platform::cache::Cache;
 use platform::clock::Clock;
 use platform::db::{Database, Db, Migrations};
-use platform::http::{Cursors, Gate};
-use platform::outbox::Relay;
+use platform::http::{BodyDeadline, Cursors, Gate, Limits, Proxies};
+use platform::outbox::{self, Relay};
 use platform::tokens::Verifier;
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +23,7 @@ use crate::export::Exporter;
 use crate::settings::Settings;
 use crate::sweep::Sweeper;
 use crate::workers::Workers;
-use crate::{StartError, data, say};
+use crate::{StartError, data, openapi, say};
 
 /// Everything that requests and workers need. Cloning gives the same one.
 #[derive(Clone)]
@@ -42,12 +41,15 @@ pub(crate) struct House {
     bus: Arc<LocalBus>,
     relay: Arc<Relay>,
     sweeper: Arc<Sweeper>,
+    limits: Data<Limits>,
+    proxies: Data<Proxies>,
+    body_deadline: BodyDeadline,
     /// Of the embedded database: held as long as the house stands.
     _lock: Option<Arc<File>>,
 }
 
 /// The tables of everybody, in the order in which they are made.
-const MIGRATIONS: [Migrations; 5] = [
+pub(crate) const MIGRATIONS: [Migrations; 5] = [
     platform::MIGRATIONS,
     auth::MIGRATIONS,
     users::MIGRATIONS,
@@ -77,18 +79,15 @@ pub(crate) async fn house(settings: &Settings, public: SocketAddr) -> Result<Hou
         .map_err(|error| StartError::because("Nothing can be logged", error))?;
     platform::metrics::install();
     data::make(&settings.data_dir)?;
-    let lock = settings
-        .database
-        .url
-        .expose()
-        .strip_prefix("sqlite:")
-        .map(|path| data::lock(Path::new(path)))
-        .transpose()?;
+    let lock = settings.database.url.sqlite_path().map(|path| data::lock(&path)).transpose()?;
     prepare(settings).await?;
     let unusable = |error: platform::db::Error| StartError::because("The database can't be used", error);
     let db = Database::open(&settings.database).await.map_err(unusable)?;
     let house = build(settings, db, public).await;
     let house = house.map_err(|error| StartError::because("Doorward can't be put together", error))?;
+    if lock.is_some() {
+        house.take_over().await.map_err(unusable)?;
+    }
     Ok(House { _lock: lock.map(Arc::new), ..house })
 }
 
@@ -96,8 +95,7 @@ pub(crate) async fn house(settings: &Settings, public: SocketAddr) -> Result<Hou
 /// to date and keeps its lock; writing beside it is what SQLite's own locks are for.
 pub(crate) async fn auth_alone(settings: &Settings) -> Result<auth::Service, StartError> {
     data::make(&settings.data_dir)?;
-    let file = settings.database.url.expose().strip_prefix("sqlite:").map(PathBuf::from);
-    let lock = file.as_deref().map(data::lock);
+    let lock = settings.database.url.sqlite_path().map(|file| data::lock(&file));
     let served = matches!(lock, Some(Err(_)));
     if !served {
         prepare(settings).await?;
@@ -182,6 +180,9 @@ async fn build(
         permissions: permissions.clone(),
         notifications: notifications.clone(),
     });
+    let limits = Data::new(settings.limits.limits(clock.clone(), &openapi::document()));
+    let proxies = Data::new(settings.server.proxies()?);
+    let body_deadline = BodyDeadline(Duration::from_millis(settings.server.body_timeout_ms));
     let sweeper = Arc::new(Sweeper::new(db.clone(), clock, settings.retention.clone()));
     Ok(House {
         db,
@@ -196,6 +197,9 @@ async fn build(
         bus,
         relay,
         sweeper,
+        limits,
+        proxies,
+        body_deadline,
         _lock: None,
     })
 }
@@ -215,11 +219,24 @@ impl House {
         }
     }
 
+    /// Nobody else works on this database: what a process had claimed that was killed is free again.
+    async fn take_over(&self) -> platform::db::Result<()> {
+        let events = self.db.transaction(async |tx| outbox::release(tx).await).await?;
+        let messages = self.notifications.take_over().await?;
+        if events + messages > 0 {
+            tracing::info!(events, messages, "What a process had taken that was killed is worked on again.");
+        }
+        Ok(())
+    }
+
     /// Gives an application what its handlers ask for.
     pub(crate) fn furnish(&self, app: &mut ServiceConfig) {
         app.app_data(Data::new(self.gate.clone()))
             .app_data(Data::new(self.cursors.clone()))
             .app_data(Data::new(self.db.clone()))
+            .app_data(self.limits.clone())
+            .app_data(self.proxies.clone())
+            .app_data(Data::new(self.body_deadline))
             .app_data(Data::from(self.auth.clone()))
             .app_data(Data::from(self.users.clone()))
             .app_data(Data::from(self.permissions.clone()))

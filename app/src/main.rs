@@ -4,11 +4,15 @@
 //! on standard error, and the exit status is 1; what a command prints is on standard output.
 
 mod audit;
+mod backup;
 mod commands;
 mod compose;
 mod data;
 mod docs;
+mod effective;
+mod events;
 mod export;
+mod limits;
 mod openapi;
 mod server;
 mod settings;
@@ -21,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::events::Which;
 use crate::settings::Settings;
 
 #[global_allocator]
@@ -52,6 +57,19 @@ enum Command {
     /// Look after administrators
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// See events that wait or were given up, and try them again
+    #[command(subcommand)]
+    Events(EventsCommand),
+    /// Copy the embedded database into a new file, also while a server runs
+    Backup {
+        /// The file to write; it must not be there yet
+        file: PathBuf,
+    },
+    /// Check a backup and put it in the place of the embedded database; no server may run
+    Restore {
+        /// What `doorward backup` wrote
+        file: PathBuf,
+    },
     /// Print the OpenAPI document
     Openapi,
     /// Find out what hashing a password may cost on this machine, and print the settings for it
@@ -68,6 +86,34 @@ enum Command {
 enum ConfigCommand {
     /// Tell whether Doorward would start with these settings
     Check,
+    /// Print the settings as they count, where each comes from, and no secret
+    Show,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum EventsCommand {
+    /// Print events that were given up and those on their way
+    List {
+        /// Only those that were given up
+        #[arg(long, conflicts_with = "pending")]
+        parked: bool,
+        /// Only those on their way
+        #[arg(long)]
+        pending: bool,
+        /// At most so many of each
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+    },
+    /// Give what was given up all its attempts again
+    #[command(arg_required_else_help = true)]
+    Retry {
+        /// One event
+        #[arg(value_name = "ID", conflicts_with = "all")]
+        event: Option<contracts::EventId>,
+        /// Every one
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -123,6 +169,18 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
         Command::Admin(AdminCommand::Create(new)) => {
             runtime()?.block_on(commands::create_administrator(&load()?, &new))
         }
+        Command::Config(ConfigCommand::Show) => {
+            Settings::show(arguments.config.as_deref()).and_then(|text| say(text.trim_end()))
+        }
+        Command::Events(EventsCommand::List { parked, pending, limit }) => {
+            let which = Which { parked: !pending, waiting: !parked, limit };
+            runtime()?.block_on(events::list(&load()?, which))
+        }
+        Command::Events(EventsCommand::Retry { event, .. }) => {
+            runtime()?.block_on(events::retry(&load()?, event))
+        }
+        Command::Backup { file } => runtime()?.block_on(backup::back_up(&load()?, &file)),
+        Command::Restore { file } => runtime()?.block_on(backup::restore(&load()?, &file)),
         Command::Openapi => say(&openapi::text(&openapi::document())
             .map_err(|error| StartError::because("No OpenAPI document", error))?),
         Command::TuneHash { target_ms } => tune_hash(target_ms),

@@ -84,7 +84,9 @@ fn welcome(
 ) -> Result<Server, StartError> {
     let text: Arc<str> =
         openapi::text(document).map_err(|error| StartError::because("No OpenAPI document", error))?.into();
-    let (document, methods) = (Data::new(Document(text)), Data::new(Methods::of(document)));
+    // What is not in the document is a page or a file of one.
+    let methods = Data::new(Methods::of(document).others("GET"));
+    let document = Data::new(Document(text));
     let (house, ready, development) =
         (house.clone(), Data::new(ready.clone()), settings.profile.is_development());
     let server = HttpServer::new(move || {
@@ -101,18 +103,24 @@ fn welcome(
         let app = if development { app.configure(notifications::dev_routes) } else { app };
         app.default_service(web::to(fallback))
     });
-    let server = server.disable_signals().shutdown_timeout(settings.server.grace_seconds).listen(listener);
+    let server = server
+        .disable_signals()
+        .shutdown_timeout(settings.server.grace_seconds)
+        .client_request_timeout(Duration::from_millis(settings.server.header_timeout_ms))
+        .listen(listener);
     Ok(server.map_err(unserved)?.run())
 }
 
 /// The management listener.
 fn manage(listener: TcpListener, house: &House, ready: &Readiness) -> Result<Server, StartError> {
     let (db, ready) = (Data::new(house.db.clone()), Data::new(ready.clone()));
+    let methods = Data::new(Methods::default().others("GET"));
     let server = HttpServer::new(move || {
         App::new()
             .wrap(RequestContext)
             .app_data(db.clone())
             .app_data(ready.clone())
+            .app_data(methods.clone())
             .service(livez)
             .service(readyz)
             .service(metrics)

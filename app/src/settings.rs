@@ -7,14 +7,17 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use platform::http::Proxies;
 use platform::settings::{MasterKey, Secret};
 use serde::Deserialize;
 use url::Url;
 
+use crate::effective::{self, Inputs};
+use crate::limits::LimitSettings;
 use crate::{StartError, data};
 
 /// The defaults: complete, so that what is not in them is not a setting.
-const DEFAULTS: &str = include_str!("../../config/default.toml");
+pub(crate) const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// All settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,6 +28,7 @@ pub(crate) struct Settings {
     pub(crate) public_url: String,
     pub(crate) server: ServerSettings,
     pub(crate) database: platform::db::Settings,
+    pub(crate) limits: LimitSettings,
     pub(crate) secrets: SecretSettings,
     pub(crate) log: platform::telemetry::Settings,
     pub(crate) cache: platform::cache::Settings,
@@ -68,6 +72,37 @@ pub(crate) struct ServerSettings {
     pub(crate) management: ListenerSettings,
     pub(crate) drain_seconds: u64,
     pub(crate) grace_seconds: u64,
+    pub(crate) trusted_proxies: Vec<String>,
+    pub(crate) header_timeout_ms: u64,
+    pub(crate) body_timeout_ms: u64,
+}
+
+impl ServerSettings {
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if !(1..=300).contains(&self.grace_seconds) {
+            problems.push("server.grace_seconds must be from 1 to 300.".to_owned());
+        }
+        for (name, value) in
+            [("header_timeout_ms", self.header_timeout_ms), ("body_timeout_ms", self.body_timeout_ms)]
+        {
+            if !(100..=600_000).contains(&value) {
+                problems.push(format!("server.{name} must be from 100 to 600000."));
+            }
+        }
+        if let Err(network) = self.proxies() {
+            problems.push(format!(
+                "server.trusted_proxies holds {network:?}, which is no network such as 10.0.0.0/8 or fd00::1, or is \
+                 everybody."
+            ));
+        }
+        problems
+    }
+
+    /// The proxies whose word counts; or the text that names none.
+    pub(crate) fn proxies(&self) -> Result<Proxies, String> {
+        Proxies::parse(self.trusted_proxies.iter().map(String::as_str))
+    }
 }
 
 /// One listener.
@@ -89,18 +124,21 @@ pub(crate) struct SecretSettings {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RetentionSettings {
     pub(crate) events_days: u32,
+    pub(crate) audit_days: u32,
 }
 
 impl Settings {
     /// Reads the settings: the defaults, then the file, then the environment.
     pub(crate) fn load(file: Option<&Path>) -> Result<Self, StartError> {
-        let file =
-            file.map(|path| Ok::<_, StartError>((path.display().to_string(), read(path)?))).transpose()?;
-        #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-        let environment: Vec<(String, String)> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Self::join(file.as_ref().map(|(path, text)| (path.as_str(), text.as_str())), &environment)
+        let file = file.map(named).transpose()?;
+        Self::join(file.as_ref().map(|(path, text)| (path.as_str(), text.as_str())), &environment())
+    }
+
+    /// The settings as TOML, with where they come from, and without secrets.
+    pub(crate) fn show(file: Option<&Path>) -> Result<String, StartError> {
+        let file = file.map(named).transpose()?;
+        let file = file.as_ref().map(|(path, text)| (path.as_str(), text.as_str()));
+        effective::show(Inputs { file, environment: &environment() })
     }
 
     fn join(file: Option<(&str, &str)>, environment: &[(String, String)]) -> Result<Self, StartError> {
@@ -139,9 +177,8 @@ impl Settings {
         } else if let Err(error) = MasterKey::parse(self.secrets.master_key.expose()) {
             problems.push(format!("secrets.master_key can't be used: {error}"));
         }
-        if self.server.grace_seconds == 0 || self.server.grace_seconds > 300 {
-            problems.push("server.grace_seconds must be from 1 to 300.".to_owned());
-        }
+        problems.extend(self.server.problems());
+        problems.extend(self.limits.problems());
         problems.extend(self.auth.problems());
         problems.extend(self.users.problems());
         problems.extend(self.notifications.problems());
@@ -176,9 +213,18 @@ fn parse_public_url(text: &str) -> Option<Url> {
     good.then_some(url)
 }
 
-fn read(path: &Path) -> Result<String, StartError> {
-    std::fs::read_to_string(path)
+/// A file's path and text.
+fn named(path: &Path) -> Result<(String, String), StartError> {
+    let text = std::fs::read_to_string(path);
+    text.map(|text| (path.display().to_string(), text))
         .map_err(|error| StartError::because(&format!("The file {} can't be read", path.display()), error))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn environment() -> Vec<(String, String)> {
+    let texts =
+        std::env::vars_os().map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    texts.flatten().collect()
 }
 
 #[cfg(test)]

@@ -241,6 +241,20 @@ fn words_stay_in_their_rooms() {
 }
 
 #[test]
+fn spans_never_hold_arguments_by_themselves() {
+    let instruments = Regex::new(r"#\[(?:tracing::)?instrument(?:\(([^\]]*)\))?\]").unwrap();
+    let mut found = Vec::new();
+    for (path, text) in files("rs").into_iter().filter(|(path, _)| path.contains("/src/")) {
+        for span in instruments.captures_iter(&code(&text)) {
+            if !span.get(1).is_some_and(|arguments| arguments.as_str().contains("skip_all")) {
+                found.push(path.clone());
+            }
+        }
+    }
+    assert_none(&found, "an instrument without skip_all, which would log the arguments");
+}
+
+#[test]
 fn fragments_that_differ_by_dialect_are_counted() {
     let mut found = Vec::new();
     for (path, text) in files("rs").into_iter().filter(|(path, _)| path.contains("/src/")) {

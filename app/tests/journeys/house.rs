@@ -38,6 +38,7 @@ pub struct House {
     data: TempDir,
     database: TestDatabase,
     extra: Vec<(String, String)>,
+    wrapper: Vec<String>,
     /// `http://127.0.0.1:port` of the public listener.
     pub public: String,
     /// `http://127.0.0.1:port` of the management listener.
@@ -66,6 +67,7 @@ impl House {
             data,
             database,
             extra,
+            wrapper: Vec::new(),
             public: String::new(),
             management: String::new(),
             setup_link: None,
@@ -96,8 +98,10 @@ impl House {
 
     /// The binary with the settings of this house.
     fn binary(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        let mut line = self.wrapper.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_doorward")]);
+        let mut command = Command::new(line.next().unwrap());
         command
+            .args(line)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("DOORWARD__DATA_DIR", self.data.path())
@@ -132,6 +136,22 @@ impl House {
         panic!("Doorward did not start: {:?}\n{}", self.printed, self.log());
     }
 
+    /// Runs a command of the binary to its end: whether it succeeded, and all it printed.
+    pub fn finish(&self, arguments: &[&str]) -> (bool, String) {
+        let done = self.run(arguments, "");
+        (done.status.success(), String::from_utf8([done.stdout, done.stderr].concat()).unwrap())
+    }
+
+    /// Changes a setting for what is started next.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.extra.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Starts the process inside of another one from the next start on.
+    pub fn within(&mut self, wrapper: &[&str]) {
+        self.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
+    }
+
     /// Ends the process at once, as a power cut would.
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
@@ -160,7 +180,13 @@ impl House {
         self.data.path()
     }
 
-    fn log(&self) -> String {
+    /// Its database, for what no interface does.
+    pub fn database(&self) -> &TestDatabase {
+        &self.database
+    }
+
+    /// What it wrote to its log since its start.
+    pub fn log(&self) -> String {
         std::fs::read_to_string(self.data.path().join("log")).unwrap_or_default()
     }
 

@@ -130,6 +130,13 @@ pub(crate) async fn due(c: &mut DbConn, now: Time, limit: i64) -> Result<Vec<Del
     Ok(rows.into_iter().map(Delivery::from).collect())
 }
 
+/// Ends every claim: what is being sent is due now.
+pub(crate) async fn release(c: &mut DbConn, now: Time) -> Result<usize> {
+    let sending = deliveries::state.eq(DeliveryState::Sending).and(deliveries::due_at.gt(now));
+    let claimed = deliveries::table.filter(sending);
+    Ok(diesel::update(claimed).set(deliveries::due_at.eq(Some(now))).execute(c).await?)
+}
+
 /// Begins the next try of each, under a lease; call it in the transaction that found them due.
 pub(crate) async fn claim(c: &mut DbConn, ids: Vec<DeliveryId>, lease_until: Time) -> Result<()> {
     diesel::update(deliveries::table.filter(deliveries::id.eq_any(ids)))

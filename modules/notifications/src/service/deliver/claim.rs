@@ -33,6 +33,16 @@ impl Service {
         Ok((self.db.transaction(work).await?, self.poll_interval()))
     }
 
+    /// Ends every claim, so that what a killed process was sending is tried again at once and not after a lease: for the
+    /// only process on a database, before it starts to work; tells how many there were.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn take_over(&self) -> db::Result<usize> {
+        let now = self.clock.now();
+        self.db.transaction(async |tx: &mut DbConn| deliveries::release(tx, now).await).await
+    }
+
     /// Tells the metrics how much is left, over all processes.
     pub(super) async fn measure(&self) -> db::Result<()> {
         let left = deliveries::left(&mut *self.db.read().await?).await?;

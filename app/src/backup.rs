@@ -1,0 +1,242 @@
+//! `doorward backup` and `doorward restore`: the embedded database as one file, made while a server runs, and put back
+//! in place when none does.
+//!
+//! A backup is a SQLite database with a last line that tells what it is and what its bytes sum up to (SHA-256). The
+//! master key is not in it. Left out: PostgreSQL, which has its own tools; moving backups elsewhere; and encrypting
+//! them, because whoever keeps them has a tool for that.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use contracts::Time;
+use platform::clock::Clock;
+use platform::db::{Database, DatabaseUrl, Settings as DatabaseSettings};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::compose::MIGRATIONS;
+use crate::settings::Settings;
+use crate::{StartError, data, say};
+
+/// What the last line begins with.
+const MARK: &str = "\ndoorward-backup ";
+
+/// The last line is no longer than this, in bytes.
+const LONGEST_MARK: u64 = 1024;
+
+/// What a backup says about itself.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Manifest {
+    /// Of this line.
+    format: u32,
+    /// The program that made it.
+    version: String,
+    made_at: Time,
+    /// The latest change of the tables that is in it.
+    migration: String,
+    /// How long the database is that stands before this line.
+    bytes: u64,
+    sha256: String,
+}
+
+/// Writes a new file; never over another one.
+pub(crate) async fn back_up(settings: &Settings, file: &Path) -> Result<(), StartError> {
+    embedded(settings, "pg_dump")?;
+    if file.exists() {
+        return Err(StartError(format!("{} is there already, and is not overwritten.", file.display())));
+    }
+    let draft = Draft::beside(file)?;
+    let unmade = |error| StartError::because("The backup can't be made", error);
+    Database::copy(&settings.database, &draft.0).await.map_err(unmade)?;
+    let migration = Database::inspect(&at(&draft.0, settings), &MIGRATIONS).await.map_err(unmade)?;
+    let manifest = seal(&draft.0, migration).map_err(|error| unwritten(file, &error))?;
+    draft.become_new(file).map_err(|error| unwritten(file, &error))?;
+    let Manifest { bytes, sha256, .. } = manifest;
+    say(&format!(
+        "Wrote {} ({bytes} bytes, SHA-256 {sha256}).\nThe master key is not in it: without secrets.master_key, in \
+         development {}, it can't be used. Keep the two apart.",
+        file.display(),
+        settings.data_dir.join("secrets/master.key").display(),
+    ))
+}
+
+/// Checks a backup and puts it in the place of the database, which is kept beside it.
+pub(crate) async fn restore(settings: &Settings, file: &Path) -> Result<(), StartError> {
+    let database = embedded(settings, "pg_restore")?;
+    let unread =
+        |error: std::io::Error| StartError::because(&format!("{} can't be read", file.display()), error);
+    let mut backup = File::open(file).map_err(unread)?;
+    let manifest = manifest(&mut backup).map_err(unread)?.ok_or_else(|| {
+        StartError(format!("{} is not a backup of Doorward, or not all of it.", file.display()))
+    })?;
+    if let Some(folder) = database.parent() {
+        data::make(folder)?;
+    }
+    let _lock = data::lock(&database)?;
+    let draft = Draft::beside(&database)?;
+    let sum = copy(&mut backup, &draft.0, manifest.bytes).map_err(|error| unwritten(&draft.0, &error))?;
+    if sum != manifest.sha256 {
+        return Err(StartError(format!(
+            "{} is damaged: its bytes are not those that were written.",
+            file.display()
+        )));
+    }
+    Database::inspect(&at(&draft.0, settings), &MIGRATIONS)
+        .await
+        .map_err(|error| StartError::because("The backup can't be used", error))?;
+    let replaced = set_aside(settings, &database).await?;
+    draft.become_new(&database).map_err(|error| unwritten(&database, &error))?;
+    let kept = replaced.map(|path| format!("\nWhat was there before is kept in {}.", path.display()));
+    say(&format!(
+        "Restored the backup of {}, made by Doorward {}.{}\nWhat ended after that backup is alive again: sessions, \
+         links, assignments; and messages that were on their way then are sent once more.",
+        manifest.made_at,
+        manifest.version,
+        kept.unwrap_or_default()
+    ))
+}
+
+fn embedded(settings: &Settings, tool: &str) -> Result<PathBuf, StartError> {
+    settings.database.url.sqlite_path().ok_or_else(|| {
+        StartError(format!(
+            "The database is a PostgreSQL: use its own tools, such as {tool}. Nothing was done."
+        ))
+    })
+}
+
+fn at(path: &Path, settings: &Settings) -> DatabaseSettings {
+    let url = DatabaseUrl::from(format!("sqlite:{}", path.display()));
+    DatabaseSettings { url, ..settings.database.clone() }
+}
+
+fn unwritten(file: &Path, error: &dyn std::fmt::Display) -> StartError {
+    StartError::because(&format!("{} can't be written", file.display()), error)
+}
+
+/// Puts the last line below a database, and everything on the disk.
+fn seal(file: &Path, migration: String) -> std::io::Result<Manifest> {
+    let mut out = OpenOptions::new().read(true).write(true).open(file)?;
+    let (bytes, sha256) = sum(&mut out, None)?;
+    let manifest = Manifest {
+        format: 1,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        made_at: Clock::system().now(),
+        migration,
+        bytes,
+        sha256,
+    };
+    out.seek(SeekFrom::End(0))?;
+    writeln!(out, "{MARK}{}", serde_json::to_string(&manifest)?)?;
+    out.sync_all()?;
+    Ok(manifest)
+}
+
+/// What the last line says; none when it is not there, of another kind, or does not fit what stands before it.
+fn manifest(backup: &mut File) -> std::io::Result<Option<Manifest>> {
+    let length = backup.metadata()?.len();
+    backup.seek(SeekFrom::Start(length.saturating_sub(LONGEST_MARK)))?;
+    let mut end = Vec::new();
+    backup.take(LONGEST_MARK).read_to_end(&mut end)?;
+    let places = end.windows(MARK.len()).rposition(|window| window == MARK.as_bytes());
+    let Some((place, line)) = places.and_then(|place| Some((place, end.get(place + MARK.len()..)?))) else {
+        return Ok(None);
+    };
+    let manifest: Option<Manifest> = serde_json::from_slice(line).ok();
+    let before = length - u64::try_from(end.len() - place).unwrap_or(length);
+    Ok(manifest.filter(|it| it.format == 1 && it.bytes == before))
+}
+
+/// Copies so many bytes from the start, and tells what they sum up to.
+fn copy(backup: &mut File, to: &Path, bytes: u64) -> std::io::Result<String> {
+    let mut out = OpenOptions::new().write(true).truncate(true).open(to)?;
+    backup.seek(SeekFrom::Start(0))?;
+    let mut hasher = Hashing { hasher: Sha256::new(), out: Some(&mut out) };
+    std::io::copy(&mut backup.take(bytes), &mut hasher)?;
+    let sum = hex(hasher.hasher);
+    out.sync_all()?;
+    Ok(sum)
+}
+
+fn sum(file: &mut File, out: Option<&mut File>) -> std::io::Result<(u64, String)> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut hasher = Hashing { hasher: Sha256::new(), out };
+    let bytes = std::io::copy(file, &mut hasher)?;
+    Ok((bytes, hex(hasher.hasher)))
+}
+
+/// Sums up what is written through it.
+struct Hashing<'a> {
+    hasher: Sha256,
+    out: Option<&'a mut File>,
+}
+
+impl Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if let Some(out) = &mut self.out {
+            out.write_all(bytes)?;
+        }
+        self.hasher.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn hex(hasher: Sha256) -> String {
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Moves the database away, with what belongs to it, and tells where it is now; none when there was none.
+async fn set_aside(settings: &Settings, database: &Path) -> Result<Option<PathBuf>, StartError> {
+    if !database.exists() {
+        return Ok(None);
+    }
+    // What is still in its journal goes into it first; one that is damaged is moved as it is.
+    if let Ok(db) = Database::open(&settings.database).await {
+        if let Ok(mut c) = db.write().await {
+            let _ = c.batch("PRAGMA wal_checkpoint(TRUNCATE)").await;
+        }
+        db.close();
+    }
+    let with = |path: &Path, ending: &str| PathBuf::from(format!("{}{ending}", path.display()));
+    let aside = with(database, &format!(".replaced-{}", Clock::system().now().seconds()));
+    for ending in ["", "-wal", "-shm"] {
+        match fs::rename(with(database, ending), with(&aside, ending)) {
+            Err(error) if ending.is_empty() || error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StartError::because("The database that is there can't be set aside", error));
+            }
+            _ => {}
+        }
+    }
+    Ok(Some(aside))
+}
+
+/// A file (0600) on its way to its name; gone when it does not get there.
+struct Draft(PathBuf);
+
+impl Draft {
+    fn beside(file: &Path) -> Result<Self, StartError> {
+        let path = PathBuf::from(format!("{}.draft-{}", file.display(), std::process::id()));
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        made.map(|_| Self(path)).map_err(|error| unwritten(file, &error))
+    }
+
+    /// Takes a name that is free: not even somebody who is as fast loses a file.
+    fn become_new(self, file: &Path) -> std::io::Result<()> {
+        fs::hard_link(&self.0, file)?;
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        for ending in ["", "-journal", "-wal", "-shm"] {
+            let _ = fs::remove_file(format!("{}{ending}", self.0.display()));
+        }
+    }
+}
