@@ -87,14 +87,15 @@ impl Client {
         if let Some(token) = &self.access_token {
             request = request.bearer_auth(token);
         }
-        if let Some(body) = &ask.body {
-            request = request.json(body);
-        }
         if let Some((kind, text)) = &ask.text {
             request = request.header("content-type", *kind).body(text.clone());
         }
         for (name, value) in &ask.headers {
             request = request.header(name, value);
+        }
+        // After the headers: one of them may say that the body is of another kind.
+        if let Some(body) = &ask.body {
+            request = request.json(body);
         }
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());

@@ -25,6 +25,7 @@ mod backups;
 mod commands;
 mod disk;
 mod numbers;
+mod recipes;
 mod syncs;
 mod trail;
 

@@ -10,6 +10,7 @@ use platform::audit::{self, Entry, Outcome};
 use platform::db::DbConn;
 use platform::limits;
 use platform::outbox;
+use serde_json::json;
 
 use super::{Service, hourly};
 use crate::error::Error;
@@ -118,7 +119,9 @@ impl Service {
             let display_name = registration.display_name.map(|name| name.0);
             let locale = registration.locale.as_ref().map(|locale| locale.0.clone());
             outbox::publish(tx, now, caller, &AccountRegistered { user: id, display_name, locale }).await?;
-            audit::record(tx, now, caller, entry("auth.account.registered", id)).await?;
+            let after = json!({ "state": AccountState::Unverified.as_str() });
+            let registered = Entry { after: Some(after), ..entry("auth.account.registered", id) };
+            audit::record(tx, now, caller, registered).await?;
             if message.allowed {
                 self.open_request(tx, caller, id, registration.password, registration.locale).await?;
             }

@@ -195,6 +195,23 @@ both_engines! {
         assert_eq!(mails[0].header("Message-ID"), Some(format!("<{message_id}>").as_str()));
     }
 
+    async fn what_a_killed_process_was_sending_can_be_taken_over_at_once(db: Database) {
+        let world = World::new(db);
+        let sent = Arc::new(Notify::new());
+        let service = world.service_with(Stuck { inner: Hand::new(|_| Ok(())), sent: Arc::clone(&sent) });
+        let id = announce(&service, "mia@example.org", "News").await;
+        tokio::select! {
+            _ = service.deliver_due() => panic!("it ended although it is stuck"),
+            () = sent.notified() => {}
+        }
+        let restarted = world.service_with(Hand::new(|_| Ok(())));
+        assert_eq!(restarted.deliver_due().await.unwrap(), 0, "the lease still holds");
+        assert_eq!((restarted.take_over().await.unwrap(), restarted.take_over().await.unwrap()), (1, 0));
+        deliver_all(&restarted).await;
+        let outcomes = ["interrupted", "sent"].map(str::to_owned).to_vec();
+        assert_eq!(world.tries(&restarted, id).await, ("sent".to_owned(), outcomes));
+    }
+
     async fn an_answer_that_gets_lost_sends_again_with_the_same_message_id(db: Database) {
         let trap = MailTrap::start().await;
         trap.next([Manner::TakeAndDrop]);
