@@ -91,7 +91,7 @@ async fn wire(listener: TcpListener, to: String, cut: watch::Receiver<bool>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_database_is_away_nobody_learns_where_it_is() {
     let Some(mut house) =
-        House::open(Shape::Postgres, &[("DOORWARD__DATABASE__CONNECT_TIMEOUT_MS", "500")]).await
+        House::open(Shape::Postgres, &[("DOORWARD__DATABASE__CONNECT_TIMEOUT_MS", "5000")]).await
     else {
         return;
     };

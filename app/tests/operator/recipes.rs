@@ -267,6 +267,19 @@ impl World {
                 let tells = if method == "DELETE" { Before } else { After };
                 Some(as_person(&self.root, &ask, tells).await)
             }
+            ("POST", "/api/v1/notifications/unsubscribe") => {
+                self.people += 1;
+                let email = format!("person{}@example.org", self.people);
+                let body = json!({ "to": { "email": email }, "template": "announcement", "channels": ["email"],
+                    "category": "marketing", "data": { "subject": "Hello", "text": "We moved." } });
+                assert_eq!(self.root.client.post("/api/v1/notifications", &body).await.status, 202);
+                let mail = self.house.messages(&email, 1).await[0]["text"].as_str().unwrap().to_owned();
+                let link = mail.split_whitespace().find(|word| word.contains("unsubscribe?token="))?;
+                let link = &link[link.find("/api/")?..];
+                let leave = Ask::new(Method::POST, link).header("x-request-id", request);
+                let leave = leave.text("application/x-www-form-urlencoded", "List-Unsubscribe=One-Click");
+                Some(self.anonymous(leave, After).await)
+            }
             ("PUT", "/api/v1/notification-preferences") => {
                 let mia = self.somebody().await;
                 let ask = self.matching(&mia, ask(&json!({ "marketing": { "email": false } }))).await;
