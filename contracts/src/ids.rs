@@ -76,6 +76,8 @@ ids! {
     EventId;
     /// A role given to a subject.
     AssignmentId;
+    /// A group: owned by permissions, a subject that has members.
+    GroupId;
     /// A message to one person, over one or several channels.
     NotificationId;
     /// An entry of the audit trail.

@@ -28,7 +28,8 @@ pub use email::{AddressError, EmailAddress};
 pub use error::{Error, Field, Fields, Kind, Result};
 pub use event::{Event, Fact};
 pub use ids::{
-    AssignmentId, AuditEventId, EventId, NotificationId, OneTimeRequestId, ParseIdError, SessionId, UserId,
+    AssignmentId, AuditEventId, EventId, GroupId, NotificationId, OneTimeRequestId, ParseIdError, SessionId,
+    UserId,
 };
 pub use person::{ExportPerson, PersonalData};
 pub use phone::{PhoneError, PhoneNumber};

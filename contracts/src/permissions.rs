@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::event::facts;
 use crate::wire::contract;
-use crate::{AssignmentId, ExportPerson, PersonalData, Time, UserId};
+use crate::{AssignmentId, ExportPerson, GroupId, PersonalData, Time, UserId};
 
 /// Who wants something: a type and an id, as in AuthZEN.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -19,6 +19,12 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// A group.
+    #[must_use]
+    pub fn group(id: GroupId) -> Self {
+        Self { subject_type: "group".to_owned(), id: id.to_string() }
+    }
+
     /// A person.
     #[must_use]
     pub fn user(id: UserId) -> Self {
@@ -113,7 +119,7 @@ contract! {
     "permissions" Permissions / RemotePermissions / permissions_routes {
         /// A decision. Never an error because the subject or resource is unknown: that is a refusal.
         evaluate(Evaluate) -> Decision;
-        /// Gives a role. `NotFound` when there is no such role.
+        /// Gives a role. `NotFound` when there is no such role, or no such group.
         assign_role(AssignRole) -> AssignedRole;
         /// Notes whether a person's account can be used. `Conflict` when no administrator would be left.
         set_standing(SetStanding) -> Standing;
@@ -159,5 +165,44 @@ facts! {
         subject: Subject,
         /// The role.
         role: String,
+    }
+    /// A group came into being.
+    GroupCreated = "permissions.group.created", about group {
+        /// Which group.
+        group: GroupId,
+        /// Its name.
+        name: String,
+    }
+
+    /// A group got another name or description.
+    GroupUpdated = "permissions.group.updated", about group {
+        /// Which group.
+        group: GroupId,
+        /// Its name now.
+        name: String,
+    }
+
+    /// A group is gone, and with it every membership in it and of it. Its role assignments are told one by one.
+    GroupDeleted = "permissions.group.deleted", about group {
+        /// Which group.
+        group: GroupId,
+        /// The name it had.
+        name: String,
+    }
+
+    /// A group got a member.
+    GroupMemberAdded = "permissions.group.member_added", about group {
+        /// Which group.
+        group: GroupId,
+        /// Who is in it now: a user or a group.
+        member: Subject,
+    }
+
+    /// A group lost a member.
+    GroupMemberRemoved = "permissions.group.member_removed", about group {
+        /// Which group.
+        group: GroupId,
+        /// Who is no longer in it.
+        member: Subject,
     }
 }

@@ -16,12 +16,13 @@ use contracts::notifications::{
     NotificationPreferencesChanged,
 };
 use contracts::permissions::{
-    AssignmentCreated, AssignmentDeleted, RoleCreated, RoleDeleted, RoleUpdated, Subject,
+    AssignmentCreated, AssignmentDeleted, GroupCreated, GroupDeleted, GroupMemberAdded, GroupMemberRemoved,
+    GroupUpdated, RoleCreated, RoleDeleted, RoleUpdated, Subject,
 };
 use contracts::users::{PreferenceChanged, UserCreated, UserUpdated};
 use contracts::{
-    Actor, AssignmentId, Caller, EmailAddress, Event, EventId, Fact, NotificationId, OneTimeRequestId,
-    SessionId, Time, UserId,
+    Actor, AssignmentId, Caller, EmailAddress, Event, EventId, Fact, GroupId, NotificationId,
+    OneTimeRequestId, SessionId, Time, UserId,
 };
 use uuid::uuid;
 
@@ -30,6 +31,7 @@ const SESSION: SessionId = SessionId::from_uuid(uuid!("01900000-0000-7000-8000-0
 const REQUEST: OneTimeRequestId = OneTimeRequestId::from_uuid(uuid!("01900000-0000-7000-8000-000000000003"));
 const ASSIGNMENT: AssignmentId = AssignmentId::from_uuid(uuid!("01900000-0000-7000-8000-000000000004"));
 const NOTIFICATION: NotificationId = NotificationId::from_uuid(uuid!("01900000-0000-7000-8000-000000000005"));
+const GROUP: GroupId = GroupId::from_uuid(uuid!("01900000-0000-7000-8000-000000000006"));
 const EVENT: EventId = EventId::from_uuid(uuid!("01900000-0000-7000-8000-00000000000f"));
 
 fn golden<F: Fact + PartialEq + std::fmt::Debug>(fact: &F) -> &'static str {
@@ -97,7 +99,16 @@ fn every_fact_has_a_golden_file_that_is_still_read() {
             subject: subject.clone(),
             role: "editor".into(),
         }),
-        golden(&AssignmentDeleted { assignment: ASSIGNMENT, subject, role: "editor".into() }),
+        golden(&AssignmentDeleted {
+            assignment: ASSIGNMENT,
+            subject: subject.clone(),
+            role: "editor".into(),
+        }),
+        golden(&GroupCreated { group: GROUP, name: "sales".into() }),
+        golden(&GroupUpdated { group: GROUP, name: "sales".into() }),
+        golden(&GroupDeleted { group: GROUP, name: "sales".into() }),
+        golden(&GroupMemberAdded { group: GROUP, member: subject }),
+        golden(&GroupMemberRemoved { group: GROUP, member: Subject::group(GROUP) }),
         golden(&MessageQueued { notification: NOTIFICATION }),
         golden(&MessageSent { notification: NOTIFICATION, channel: "email".into() }),
         golden(&MessageDelivered { notification: NOTIFICATION, channel: "sms".into() }),

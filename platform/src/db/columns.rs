@@ -2,7 +2,7 @@
 
 use contracts::auth::AccountState;
 use contracts::{
-    AssignmentId, AuditEventId, EventId, NotificationId, OneTimeRequestId, SessionId, Time, UserId,
+    AssignmentId, AuditEventId, EventId, GroupId, NotificationId, OneTimeRequestId, SessionId, Time, UserId,
 };
 use diesel::deserialize::{self, FromSql};
 use diesel::serialize::{self, IsNull, Output, ToSql};
@@ -13,7 +13,16 @@ use super::binds::{POSTGRES_EPOCH_MICROS, Value};
 use super::dialect::Db;
 use super::values::DbValue;
 
-crate::uuid_column!(UserId, SessionId, OneTimeRequestId, EventId, AssignmentId, NotificationId, AuditEventId,);
+crate::uuid_column!(
+    UserId,
+    SessionId,
+    OneTimeRequestId,
+    EventId,
+    AssignmentId,
+    GroupId,
+    NotificationId,
+    AuditEventId,
+);
 
 crate::text_column!(AccountState);
 
