@@ -5,7 +5,7 @@
 mod auth;
 
 use contracts::notifications::{Notifications, Recipient, SendNotification};
-use contracts::permissions::{AssignRole, Evaluate, Permissions, ResourceRef, Subject};
+use contracts::permissions::{AssignRole, Evaluate, Permissions, ResourceRef, SetStanding, Subject};
 use contracts::users::{FindProfile, Profile, Users};
 use contracts::{Caller, EmailAddress, ExportPerson, Kind, PersonalData, UserId};
 use serde_json::Map;
@@ -21,8 +21,8 @@ pub async fn users(users: &dyn Users, profile: &Profile) {
 }
 
 /// The suite of [`Permissions`]: `allowed` must hold `documents:read` on everything and nothing else, the role
-/// `editor` must be there.
-pub async fn permissions(permissions: &dyn Permissions, allowed: UserId) {
+/// `editor` must be there, and the two administrators must be the only ones who can log in.
+pub async fn permissions(permissions: &dyn Permissions, allowed: UserId, administrators: [UserId; 2]) {
     let caller = &Caller::module("testkit");
     let may = async |user: UserId, action: &str, resource_type: &str| {
         let ask = Evaluate {
@@ -54,6 +54,30 @@ pub async fn permissions(permissions: &dyn Permissions, allowed: UserId) {
     assert_ne!(first, scoped, "the same role on one resource is another assignment");
     let unknown = permissions.assign_role(caller, ask("no-such-role", None)).await.unwrap_err();
     assert_eq!(unknown.kind, Kind::NotFound);
+
+    let stand = async |user, active| permissions.set_standing(caller, SetStanding { user, active }).await;
+    let [one, other] = administrators;
+    for _ in 0..2 {
+        assert!(!stand(one, false).await.unwrap().active, "asking twice changes nothing");
+    }
+    let last = stand(other, false).await.unwrap_err();
+    assert_eq!((last.kind, &*last.code), (Kind::Conflict, "permissions.last_administrator"));
+    for _ in 0..2 {
+        assert!(stand(one, true).await.unwrap().active);
+    }
+    assert!(!stand(other, false).await.unwrap().active, "now there is another one");
+    assert!(stand(other, true).await.unwrap().active);
+    assert!(!stand(allowed, false).await.unwrap().active, "who is no administrator may go");
+    assert!(may(allowed, "read", "documents").await.allowed, "decisions don't change by it");
+
+    let export =
+        async |user| permissions.export_person(caller, ExportPerson { user }).await.unwrap().sections;
+    let sections = export(allowed).await;
+    assert_eq!(sections.keys().collect::<Vec<_>>(), ["groups", "role_assignments"]);
+    let assigned = serde_json::to_string(&sections["role_assignments"]).unwrap();
+    assert!(assigned.contains("editor"), "{assigned}");
+    let nobody = export(UserId::new()).await;
+    assert!(nobody.values().all(|section| section.as_array().is_some_and(Vec::is_empty)), "{nobody:?}");
 }
 
 /// The suite of [`Notifications`]: the template `announcement` must be there, with the variables of `data`.

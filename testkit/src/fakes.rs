@@ -328,7 +328,9 @@ impl Permissions for FakePermissions {
         let state = held(&self.0);
         let own = state.assigned.iter().filter(|(_, it)| it.subject == Subject::user(ask.user));
         let roles: Vec<&str> = own.map(|(_, it)| it.role.as_str()).collect();
-        Ok(section("role_assignments", serde_json::json!(roles)))
+        let mut data = section("role_assignments", serde_json::json!(roles));
+        data.sections.extend(section("groups", serde_json::json!([])).sections);
+        Ok(data)
     }
 }
 

@@ -49,9 +49,11 @@ async fn permissions_conforms() {
     let user = UserId::new();
     fake.allow(user, "documents:read");
     fake.add_role("editor");
-    conforms::permissions(&*fake, user).await;
+    let administrators = [UserId::new(), UserId::new()];
+    administrators.map(|one| fake.add_administrator(one));
+    conforms::permissions(&*fake, user, administrators).await;
     let remote = RemotePermissions(far::serve(move || permissions_routes(fake.clone())).await);
-    conforms::permissions(&remote, user).await;
+    conforms::permissions(&remote, user, administrators).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What can go wrong here, in this module's own words, and what the caller is told about it.
 
-use crate::model::{GraphError, MAX_DEPTH, Permission};
+use crate::model::{GraphError, MAX_DEPTH, MAX_GROUP_DEPTH, NestingError, Permission};
 use contracts::Error as Told;
 
 /// Why something was not done.
@@ -30,7 +30,19 @@ pub(crate) enum Error {
     /// There is no such assignment.
     #[error("there is no such assignment")]
     AssignmentNotFound,
-    /// Without this assignment nobody would be administrator everywhere and for ever.
+    /// There is no such group.
+    #[error("there is no such group")]
+    GroupNotFound,
+    /// An assignment names a group that is not there.
+    #[error("the named group is not there")]
+    GroupUnknown,
+    /// There is a group of that name already.
+    #[error("there is such a group already")]
+    GroupExists,
+    /// The group can't be put into the other one.
+    #[error("the group does not fit into the other")]
+    Nesting(NestingError),
+    /// Without this nobody would be administrator everywhere and for ever.
     #[error("it is the last administrator")]
     LastAdministrator,
     /// The caller would give more than he holds: these.
@@ -73,6 +85,19 @@ impl From<Error> for Told {
             Error::AssignmentNotFound => {
                 Self::not_found("permissions.assignment_not_found", "There is no such assignment.")
             }
+            Error::GroupNotFound => Self::not_found("permissions.group_not_found", "There is no such group."),
+            Error::GroupUnknown => Self::not_found("permissions.group_unknown", "There is no such group."),
+            Error::GroupExists => {
+                Self::conflict("permissions.group_exists", "There is a group of this name already.")
+            }
+            Error::Nesting(NestingError::Cycle) => Self::conflict(
+                "permissions.group_cycle",
+                "A group can't be inside of itself, not even through others.",
+            ),
+            Error::Nesting(NestingError::TooDeep) => Self::conflict(
+                "permissions.group_too_deep",
+                format!("A chain of groups inside of groups has at most {MAX_GROUP_DEPTH} groups."),
+            ),
             Error::LastAdministrator => Self::conflict(
                 "permissions.last_administrator",
                 "The last administrator can't be removed. Appoint another one first.",

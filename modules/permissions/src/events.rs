@@ -1,12 +1,14 @@
-//! What this module hears: that somebody was appointed administrator, and its own changes.
+//! What this module hears: that somebody was appointed administrator, that an account is gone for good, and its own
+//! changes.
 
 use crate::error::Error;
-use crate::model::{ADMIN, AssignmentDraft};
+use crate::model::{ADMIN, AssignmentDraft, Holder};
 use crate::service::{Service, ensure};
 use async_trait::async_trait;
-use contracts::auth::AdministratorAppointed;
+use contracts::auth::{AccountPurged, AdministratorAppointed};
 use contracts::permissions::{
-    AssignmentCreated, AssignmentDeleted, RoleCreated, RoleDeleted, RoleUpdated, Subject,
+    AssignmentCreated, AssignmentDeleted, GroupCreated, GroupDeleted, GroupMemberAdded, GroupMemberRemoved,
+    GroupUpdated, RoleCreated, RoleDeleted, RoleUpdated, Subject,
 };
 use contracts::{Event, Fact, UserId};
 use platform::bus::Subscriber;
@@ -16,7 +18,11 @@ use std::sync::Arc;
 
 /// Everybody here who wants to hear something.
 pub fn subscribers(service: &Arc<Service>) -> Vec<Arc<dyn Subscriber>> {
-    vec![Arc::new(Appointments(Arc::clone(service))), Arc::new(Freshness(Arc::clone(service)))]
+    vec![
+        Arc::new(Appointments(Arc::clone(service))),
+        Arc::new(Purges(Arc::clone(service))),
+        Arc::new(Freshness(Arc::clone(service))),
+    ]
 }
 
 /// Makes whoever was appointed an administrator.
@@ -43,7 +49,7 @@ impl Appointments {
         let service = &self.0;
         let (now, caller) = (service.clock.now(), event.caller("permissions"));
         let role = ADMIN.parse().map_err(contracts::Error::internal)?;
-        let draft = AssignmentDraft { subject: user, role, resource: None, expires_at: None };
+        let draft = AssignmentDraft { subject: Holder::User(user), role, resource: None, expires_at: None };
         let _changing = service.changing_holder(user);
         let work = async |tx: &mut DbConn| {
             if inbox::once(tx, self.name(), event.id, now).await? {
@@ -52,6 +58,26 @@ impl Appointments {
             Ok(())
         };
         service.db.transaction(work).await
+    }
+}
+
+/// Forgets whoever is gone for good.
+struct Purges(Arc<Service>);
+
+#[async_trait]
+impl Subscriber for Purges {
+    fn name(&self) -> &'static str {
+        "permissions.purges"
+    }
+
+    fn hears(&self) -> &'static [&'static str] {
+        &[AccountPurged::TYPE]
+    }
+
+    async fn hear(&self, event: &Event) -> contracts::Result<()> {
+        let user = event.read::<AccountPurged>()?.user;
+        let caller = event.caller("permissions");
+        Ok(self.0.purge_person(self.name(), event.id, &caller, user).await?)
     }
 }
 
@@ -72,6 +98,11 @@ impl Subscriber for Freshness {
             RoleDeleted::TYPE,
             AssignmentCreated::TYPE,
             AssignmentDeleted::TYPE,
+            GroupCreated::TYPE,
+            GroupUpdated::TYPE,
+            GroupDeleted::TYPE,
+            GroupMemberAdded::TYPE,
+            GroupMemberRemoved::TYPE,
         ]
     }
 
@@ -80,7 +111,9 @@ impl Subscriber for Freshness {
         match event.event_type.as_str() {
             AssignmentCreated::TYPE => self.forget(&event.read::<AssignmentCreated>()?.subject),
             AssignmentDeleted::TYPE => self.forget(&event.read::<AssignmentDeleted>()?.subject),
-            _ => self.0.forget_roles(),
+            GroupMemberAdded::TYPE => self.forget(&event.read::<GroupMemberAdded>()?.member),
+            GroupMemberRemoved::TYPE => self.forget(&event.read::<GroupMemberRemoved>()?.member),
+            _ => self.0.forget_policy(),
         }
         Ok(())
     }
@@ -88,8 +121,8 @@ impl Subscriber for Freshness {
 
 impl Freshness {
     fn forget(&self, subject: &Subject) {
-        if let Ok(user) = subject.id.parse() {
-            self.0.forget_holder(user);
+        if let Some(holder) = Holder::find(subject) {
+            self.0.forget_holder(holder);
         }
     }
 }

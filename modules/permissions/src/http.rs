@@ -6,8 +6,14 @@
 mod answers;
 mod assignments;
 mod evaluation;
+mod evaluations;
+mod explanation;
+mod groups;
 mod holdings;
+mod members;
+mod question;
 mod roles;
+mod search;
 
 use platform::rights;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -15,6 +21,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 rights! {
     pub(crate) ReadRoles = "roles:read";
     pub(crate) WriteRoles = "roles:write";
+    pub(crate) ReadGroups = "groups:read";
+    pub(crate) WriteGroups = "groups:write";
     pub(crate) ReadAssignments = "role-assignments:read";
     pub(crate) WriteAssignments = "role-assignments:write";
 }
@@ -31,7 +39,20 @@ pub fn routes(cfg: &mut ServiceConfig<'_>) {
         .service(assignments::create_role_assignment)
         .service(assignments::get_role_assignment)
         .service(assignments::delete_role_assignment)
+        .service(groups::list_groups)
+        .service(groups::create_group)
+        .service(groups::get_group)
+        .service(groups::put_group)
+        .service(groups::delete_group)
+        .service(members::list_group_members)
+        .service(members::put_group_member)
+        .service(members::delete_group_member)
         .service(holdings::list_own_permissions)
+        .service(holdings::list_permissions_of_user)
         .service(holdings::list_roles_of_user)
-        .service(evaluation::evaluate);
+        .service(evaluation::evaluate)
+        .service(evaluations::evaluate_all)
+        .service(search::search_subjects)
+        .service(search::search_resources)
+        .service(search::search_actions);
 }

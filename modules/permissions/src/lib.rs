@@ -1,6 +1,6 @@
 //! Roles, who holds them, and the decisions that follow.
 //!
-//! Owns roles with inheritance, role assignments and the answer to "may this subject do this action on this
+//! Owns roles with inheritance, groups, role assignments and the answer to "may this subject do this action on this
 //! resource?". Leaves out: who somebody is (auth), and what is done with a decision (whoever asked).
 
 mod error;
@@ -19,4 +19,10 @@ pub use settings::Settings;
 
 /// The migrations of this module's tables.
 pub const MIGRATIONS: platform::db::Migrations =
-    platform::migrations!("permissions", ["2026-11-22-000401_roles"]);
+    platform::migrations!("permissions", ["2026-11-22-000401_roles", "2026-11-22-000402_groups"]);
+
+/// What is in the databases of this crate's own tests.
+#[cfg(test)]
+fn migrations() -> Vec<platform::db::Migrations> {
+    vec![platform::MIGRATIONS, MIGRATIONS]
+}

@@ -32,4 +32,34 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    permissions_groups (id) {
+        id -> Uuid,
+        name -> Text,
+        description -> Nullable<Text>,
+        revision -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    permissions_group_members (group_id, member_type, member_id) {
+        group_id -> Uuid,
+        member_type -> Text,
+        member_id -> Uuid,
+        added_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    permissions_suspended_subjects (user_id) {
+        user_id -> Uuid,
+        suspended_at -> Timestamptz,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(permissions_graph, permissions_roles);
+diesel::allow_tables_to_appear_in_same_query!(permissions_groups, permissions_group_members);
+diesel::allow_tables_to_appear_in_same_query!(permissions_assignments, permissions_suspended_subjects);
+diesel::allow_tables_to_appear_in_same_query!(permissions_group_members, permissions_suspended_subjects);

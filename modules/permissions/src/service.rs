@@ -5,62 +5,80 @@
 
 mod assign_role;
 mod assignments;
+mod create_group;
 mod create_role;
+mod delete_group;
 mod delete_role;
 mod evaluate;
+mod evaluate_all;
+mod export_person;
 mod grant;
+mod groups;
+mod guard;
+mod hot;
 mod list_holdings;
+mod members;
 mod memory;
+mod policy;
+mod purge_person;
 mod record;
 mod remove_assignment;
 mod roles;
+mod search;
+mod set_standing;
 mod sweep_assignments;
+mod update_group;
 mod update_role;
 
 pub(crate) use assign_role::ensure;
-pub(crate) use list_holdings::{Holding, Source};
+pub(crate) use evaluate_all::{Answer, Explanation, Semantic};
+pub(crate) use list_holdings::{HeldRole, Holding, Source, Through};
 
 use crate::Settings;
-use crate::model::AssignmentText;
+use crate::model::{AssignmentText, Holder};
 use async_trait::async_trait;
 use contracts::permissions::{
     AssignRole, AssignedRole, Decision, Evaluate, Permissions, SetStanding, Standing,
 };
 use contracts::{Caller, ExportPerson, PersonalData, UserId};
-use memory::{Holders, Roles};
+use evaluate::Meter;
+use memory::Memory;
 use platform::cache;
 use platform::clock::Clock;
 use platform::db::Database;
 
-/// Roles, assignments and decisions.
+/// Roles, groups, assignments and decisions.
 pub struct Service {
     pub(crate) db: Database,
     pub(crate) clock: Clock,
     settings: Settings,
-    roles: Roles,
-    held: Holders,
+    memory: Memory,
+    meter: Meter,
 }
 
 impl Service {
     /// The service over this database. Switch the cache off where several processes share the database.
     #[must_use]
     pub fn new(db: Database, clock: Clock, settings: Settings, cache: &cache::Settings) -> Self {
-        Self { db, clock, settings, roles: Roles::new(cache), held: Holders::new(cache) }
+        Self { db, clock, settings, memory: Memory::new(cache), meter: Meter::new() }
     }
 
     /// Makes decisions ask the database about what the user holds, once the returned guard is dropped.
     pub(crate) fn changing_holder(&self, user: UserId) -> impl Drop {
-        self.held.changing(user)
+        self.memory.changing_user(user)
     }
 
-    /// Makes the next decision ask the database about all roles.
-    pub(crate) fn forget_roles(&self) {
-        self.roles.forget();
+    /// Makes the next decision ask the database about all roles and groups.
+    pub(crate) fn forget_policy(&self) {
+        self.memory.forget_policy();
     }
 
-    /// Makes the next decision ask the database about what the user holds.
-    pub(crate) fn forget_holder(&self, user: UserId) {
-        self.held.forget(user);
+    /// Makes the next decision ask the database about what the subject holds.
+    pub(crate) fn forget_holder(&self, holder: Holder) {
+        match holder {
+            Holder::User(user) => self.memory.forget_user(user),
+            Holder::Group(_) => self.memory.forget_policy(),
+        }
     }
 }
 
@@ -82,11 +100,13 @@ impl Permissions for Service {
         Ok(AssignedRole { assignment: self.ensure_assignment(caller, text).await?.id })
     }
 
-    async fn set_standing(&self, _: &Caller, _: SetStanding) -> contracts::Result<Standing> {
-        Err(contracts::Error::unavailable("permissions.not_built", "This is not built yet."))
+    async fn set_standing(&self, caller: &Caller, ask: SetStanding) -> contracts::Result<Standing> {
+        let active = ask.active;
+        self.keep_standing(caller, ask).await?;
+        Ok(Standing { active })
     }
 
-    async fn export_person(&self, _: &Caller, _: ExportPerson) -> contracts::Result<PersonalData> {
-        Err(contracts::Error::unavailable("permissions.not_built", "This is not built yet."))
+    async fn export_person(&self, _: &Caller, ask: ExportPerson) -> contracts::Result<PersonalData> {
+        Ok(self.export_person_data(ask.user).await?)
     }
 }

@@ -17,7 +17,7 @@ CREATE TABLE permissions_roles (
 
 CREATE TABLE permissions_assignments (
   id BLOB PRIMARY KEY NOT NULL,
-  subject_type TEXT NOT NULL CHECK (subject_type IN ('user')),
+  subject_type TEXT NOT NULL CHECK (subject_type IN ('user', 'group')),
   subject_id BLOB NOT NULL,
   role TEXT NOT NULL REFERENCES permissions_roles ON DELETE RESTRICT,
   resource_type TEXT,
@@ -34,6 +34,14 @@ CREATE UNIQUE INDEX permissions_assignments_somewhere
   ON permissions_assignments (subject_type, subject_id, role, resource_type, resource_id)
   WHERE resource_type IS NOT NULL;
 CREATE INDEX permissions_assignments_role ON permissions_assignments (role, id);
+-- What one subject holds.
+CREATE INDEX permissions_assignments_subject ON permissions_assignments (subject_id, id);
+-- Who holds a role everywhere, and who holds it on one resource, in the order of the holders.
+CREATE INDEX permissions_assignments_holders
+  ON permissions_assignments (role, subject_type, subject_id) WHERE resource_type IS NULL;
+CREATE INDEX permissions_assignments_resource
+  ON permissions_assignments (resource_type, resource_id, role, subject_type, subject_id)
+  WHERE resource_type IS NOT NULL;
 CREATE INDEX permissions_assignments_end ON permissions_assignments (expires_at) WHERE expires_at IS NOT NULL;
 
 INSERT INTO permissions_graph (id, revision) VALUES (1, 1);

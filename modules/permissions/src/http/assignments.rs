@@ -4,6 +4,7 @@ use super::answers::{created, one_more, page, send};
 use super::{ReadAssignments, WriteAssignments};
 use crate::Service;
 use crate::model::{Assignment, AssignmentText, Resource, RoleName};
+use crate::store::HolderId;
 use crate::store::assignments::Filter;
 use actix_web::{HttpResponse, Responder, delete, get, post, web};
 use contracts::permissions::{ResourceRef, Subject};
@@ -38,7 +39,7 @@ impl From<&Assignment> for AssignmentView {
     fn from(assignment: &Assignment) -> Self {
         Self {
             id: assignment.id,
-            subject: Subject::user(assignment.subject),
+            subject: assignment.subject.subject(),
             role: assignment.role.to_string(),
             resource: assignment.resource.as_ref().map(resource),
             expires_at: assignment.expires_at,
@@ -54,7 +55,7 @@ pub(super) fn resource(resource: &Resource) -> ResourceRef {
 /// A role to be given.
 #[derive(Deserialize, ToSchema)]
 struct CreateRoleAssignment {
-    /// Who gets it: `{"type": "user", "id": …}`.
+    /// Who gets it: `{"type": "user", "id": …}`, or a group, for all who are in it.
     subject: Subject,
     /// The role's name.
     #[schema(example = "editor")]
@@ -82,24 +83,70 @@ struct AssignmentQuery {
     limit: Limit,
     /// Where to go on: the `next_cursor` of the page before.
     cursor: Option<String>,
-    /// The id of a user: only what he holds.
+    /// The id of a user or group: only what was given to it.
     #[param(value_type = Option<String>, format = Uuid)]
     subject: Option<UserId>,
+    /// Only what was given to users, or only what was given to groups.
+    subject_type: Option<SubjectType>,
     /// The name of a role: only its assignments.
     #[param(value_type = Option<String>)]
     role: Option<RoleName>,
+    /// A type: only what is about one thing of it.
+    resource_type: Option<String>,
+    /// An id: only what is about one thing of that id. Of which type is said with `resource_type`.
+    resource_id: Option<String>,
+    /// Only what counts now, or only what has ended.
+    state: Option<State>,
+}
+
+/// The types of subject.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = AssignmentSubjectType)]
+enum SubjectType {
+    User,
+    Group,
+}
+
+/// Whether an assignment counts.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = AssignmentState)]
+enum State {
+    Active,
+    Ended,
+}
+
+impl SubjectType {
+    fn word(self) -> String {
+        match self {
+            Self::User => "user".to_owned(),
+            Self::Group => "group".to_owned(),
+        }
+    }
 }
 
 impl AssignmentQuery {
     /// The list's name in cursors: a cursor is good for the same filters only.
     fn list(&self) -> contracts::Result<String> {
-        let filters = serde_json::to_string(&(self.subject, &self.role)).map_err(Error::internal)?;
+        let thing = (&self.resource_type, &self.resource_id);
+        let filters = (self.subject, self.subject_type, &self.role, thing, self.state);
+        let filters = serde_json::to_string(&filters).map_err(Error::internal)?;
         Ok(format!("role-assignments {filters}"))
     }
 
-    fn filter(self, list: &str, cursors: &Cursors) -> contracts::Result<Filter> {
+    fn filter(self, list: &str, cursors: &Cursors, now: Time) -> contracts::Result<Filter> {
         let after = self.cursor.map(|cursor| cursors.decode(list, &cursor)).transpose()?;
-        Ok(Filter { subject: self.subject, role: self.role, after, limit: one_more(self.limit) })
+        Ok(Filter {
+            subject_type: self.subject_type.map(SubjectType::word),
+            subject: self.subject.map(|id| HolderId::from_uuid(id.uuid())),
+            role: self.role,
+            resource_type: self.resource_type,
+            resource_id: self.resource_id,
+            counting: self.state.map(|state| (matches!(state, State::Active), now)),
+            after,
+            limit: one_more(self.limit),
+        })
     }
 }
 
@@ -127,11 +174,11 @@ pub(super) async fn list_role_assignments(
     Query(query): Query<AssignmentQuery>,
 ) -> Result<impl Responder, Problem> {
     let (list, limit) = (query.list()?, query.limit);
-    let found = service.list_assignments(&query.filter(&list, &cursors)?).await?;
+    let found = service.list_assignments(&query.filter(&list, &cursors, service.clock.now())?).await?;
     Ok(page::<_, AssignmentView, _>(&cursors, &list, limit, found, |assignment| assignment.id)?)
 }
 
-/// Gives a role to a user, everywhere or on one thing, for ever or until a time.
+/// Gives a role to a user or a group, everywhere or on one thing, for ever or until a time.
 ///
 /// For those with the right `role-assignments:write`, who must hold everything the role allows, everywhere and as
 /// long.

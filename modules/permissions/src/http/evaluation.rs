@@ -3,49 +3,21 @@
 //! What that standard says a decision point does with a request it can't read is answered here too: 400, whatever is
 //! wrong with it, where the rest of the interface says 422.
 
+use super::explanation::ExplanationView;
+use super::question::{Action, Entity, Properties, Question, read};
 use crate::Service;
-use crate::model::{Decision, id};
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, post, web};
-use contracts::permissions::{Evaluate, Subject};
-use contracts::{Error, Field, Fields};
-use platform::http::{Json, Problem, RightProblems, User};
+use crate::model::Decision;
+use crate::service::Answer;
+use actix_web::{post, web};
+use contracts::permissions::Evaluate;
+use contracts::{Caller, Error};
+use platform::http::{Json, Problem, Query, RightProblems, User};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use std::pin::Pin;
-use utoipa::ToSchema;
-
-type Properties = Map<String, Value>;
-
-/// Somebody or something, with what the asking side knows about it.
-#[derive(Deserialize, ToSchema)]
-struct Entity {
-    /// Its type.
-    #[serde(rename = "type")]
-    kind: String,
-    /// Its id within the type.
-    id: String,
-    /// What the asking side knows about it. Of a resource, `owner` is looked at: the id of the user who owns it.
-    #[serde(default)]
-    #[schema(value_type = Object)]
-    properties: Properties,
-}
-
-/// What the subject wants to do.
-#[derive(Deserialize, ToSchema)]
-struct Action {
-    /// The second half of a permission.
-    #[schema(example = "read")]
-    name: String,
-    /// Not looked at.
-    #[serde(default, rename = "properties")]
-    #[schema(value_type = Object)]
-    _properties: Properties,
-}
+use utoipa::{IntoParams, ToSchema};
 
 /// A question (AuthZEN 1.0 section 6.1).
 #[derive(Deserialize, ToSchema)]
-struct EvaluationRequest {
+pub(super) struct EvaluationRequest {
     /// Who wants it.
     subject: Entity,
     /// What is wanted.
@@ -58,9 +30,19 @@ struct EvaluationRequest {
     _context: Properties,
 }
 
+/// What else is wanted.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ExplainQuery {
+    /// Whether to tell why.
+    #[serde(default)]
+    #[param(value_type = Option<bool>, default = false)]
+    pub(super) explain: bool,
+}
+
 /// An answer (AuthZEN 1.0 section 6.2).
 #[derive(Serialize, ToSchema)]
-struct EvaluationResponse {
+pub(super) struct EvaluationResponse {
     /// Whether it is allowed.
     decision: bool,
     /// Why.
@@ -70,7 +52,7 @@ struct EvaluationResponse {
 /// Why it was decided so.
 #[derive(Serialize, ToSchema)]
 struct EvaluationContext {
-    /// `permission_held`, or `no_matching_permission`.
+    /// `permission_held`, `no_matching_permission`, or, in a batch, `not_evaluated`.
     reason: &'static str,
     /// The role that the subject holds, when it is allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,6 +60,23 @@ struct EvaluationContext {
     /// The permission that matched, when it is allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     permission: Option<String>,
+    /// What was wrong with this question of a batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<EvaluationError>,
+    /// The way to the decision, when `explain=true` was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<ExplanationView>,
+}
+
+/// Why a question of a batch was not evaluated (AuthZEN 1.0 section 7.2.1).
+#[derive(Serialize, ToSchema)]
+struct EvaluationError {
+    /// The status that the question would have had alone.
+    status: u16,
+    /// A stable word.
+    code: String,
+    /// A sentence.
+    message: String,
 }
 
 impl From<Decision> for EvaluationResponse {
@@ -87,64 +86,63 @@ impl From<Decision> for EvaluationResponse {
             Decision::Allowed(why) => (true, "permission_held", Some(why)),
         };
         let (role, permission) = why.map(|why| (why.role.to_string(), why.permission.to_string())).unzip();
-        Self { decision, context: EvaluationContext { reason, role, permission } }
+        let context = EvaluationContext { reason, role, permission, error: None, explanation: None };
+        Self { decision, context }
     }
 }
 
-impl EvaluationRequest {
-    fn ask(self) -> Result<Evaluate, Error> {
-        let mut fields = Fields::default();
-        let subject_type = fields.take("/subject/type", id(self.subject.kind));
-        let subject_id = fields.take("/subject/id", id(self.subject.id));
-        let action = fields.take("/action/name", id(self.action.name));
-        let resource_type = fields.take("/resource/type", id(self.resource.kind));
-        let resource_id = fields.take("/resource/id", id(self.resource.id));
-        fields.finish()?;
-        Ok(Evaluate {
-            subject: Subject {
-                subject_type: subject_type.unwrap_or_default(),
-                id: subject_id.unwrap_or_default(),
-            },
-            action: action.unwrap_or_default(),
-            resource_type: resource_type.unwrap_or_default(),
-            resource_id,
-            resource_properties: self.resource.properties,
-        })
+impl From<Error> for EvaluationResponse {
+    fn from(error: Error) -> Self {
+        let status = Problem::from(error.clone()).status().as_u16();
+        let (code, message) = (error.code.into_owned(), error.message.into_owned());
+        let error = Some(EvaluationError { status, code, message });
+        let reason = "not_evaluated";
+        let context = EvaluationContext { reason, role: None, permission: None, error, explanation: None };
+        Self { decision: false, context }
     }
 }
 
-/// A question that could be read.
-pub(super) struct Question(Evaluate);
-
-impl FromRequest for Question {
-    type Error = Problem;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = Json::<EvaluationRequest>::from_request(request, payload);
-        Box::pin(async move {
-            let Json(body) = body.await.map_err(unreadable)?;
-            Ok(Self(body.ask().map_err(|error| unreadable(error.into()))?))
-        })
+impl From<Answer> for EvaluationResponse {
+    fn from(answer: Answer) -> Self {
+        let mut response = match answer.decision {
+            Ok(decision) => Self::from(decision),
+            Err(error) => Self::from(error),
+        };
+        response.context.explanation = answer.explanation.as_ref().map(ExplanationView::from);
+        response
     }
 }
 
-/// 400 in the place of 422, with every field that is to blame in the sentence.
-fn unreadable(problem: Problem) -> Problem {
-    let blame = |field: &Field| format!("{}: {}", field.pointer, field.message);
-    let fields: Vec<String> = problem.error().fields.iter().map(blame).collect();
-    if fields.is_empty() {
-        return problem;
+impl TryFrom<EvaluationRequest> for Evaluate {
+    type Error = Error;
+
+    fn try_from(body: EvaluationRequest) -> Result<Self, Error> {
+        read(Some(body.subject), Some(body.action), Some(body.resource))
     }
-    Problem::malformed("permissions.malformed_evaluation", fields.join(" "))
+}
+
+/// Answers one question, with its explanation if that is wanted.
+pub(super) async fn answer(
+    service: &Service,
+    caller: &Caller,
+    ask: Evaluate,
+    explain: bool,
+) -> Result<EvaluationResponse, Error> {
+    if explain {
+        return Ok(service.explain(caller, ask).await?.into());
+    }
+    Ok(service.evaluate_for(caller, &ask).await?.into())
 }
 
 /// Decides whether a subject may do an action on a resource (AuthZEN 1.0).
 ///
 /// For everybody who is logged in, about himself; about others for those with the right `permissions:evaluate`. What
-/// the asking side says about the resource is believed: whoever enforces the decision asks, and knows.
+/// the asking side says about the resource is believed: whoever enforces the decision asks, and knows. With
+/// `explain=true` the answer holds the shortest way to a yes; what would turn a no into a yes is told only to those
+/// with the right.
 #[utoipa::path(
     tag = "permissions",
+    params(ExplainQuery),
     request_body = EvaluationRequest,
     responses(
         (status = 200, description = "The decision.", body = EvaluationResponse),
@@ -157,8 +155,8 @@ fn unreadable(problem: Problem) -> Problem {
 pub(super) async fn evaluate(
     user: User,
     service: web::Data<Service>,
-    question: Question,
+    Query(query): Query<ExplainQuery>,
+    question: Question<EvaluationRequest, Evaluate>,
 ) -> Result<Json<EvaluationResponse>, Problem> {
-    let decision = service.evaluate_for(&user.caller, &question.0).await?;
-    Ok(Json(EvaluationResponse::from(decision)))
+    Ok(Json(answer(&service, &user.caller, question.0, query.explain).await?))
 }

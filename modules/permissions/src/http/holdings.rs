@@ -1,15 +1,31 @@
-//! What a user holds: `/api/v1/users/{id}/roles` and `/api/v1/users/me/permissions`.
+//! What a user holds: `/api/v1/users/{id}/roles`, `/api/v1/users/{id}/permissions` and `/api/v1/users/me/permissions`.
 
 use super::assignments::resource;
 use crate::Service;
-use crate::model::{Assignment, MEMBER};
-use crate::service::Holding;
+use crate::model::MEMBER;
+use crate::service::{HeldRole, Holding, Through};
 use actix_web::{get, web};
 use contracts::permissions::ResourceRef;
-use contracts::{AssignmentId, Time, UserId};
+use contracts::{AssignmentId, GroupId, Time, UserId};
 use platform::http::{Json, NotFoundProblem, Path, Problem, RightProblems, User, UserProblems};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+/// A group, by id and name.
+#[derive(Serialize, ToSchema)]
+#[schema(as = GroupReference)]
+pub(super) struct GroupView {
+    /// Its id.
+    pub(super) id: GroupId,
+    /// Its name.
+    pub(super) name: String,
+}
+
+impl From<&Through> for GroupView {
+    fn from(group: &Through) -> Self {
+        Self { id: group.id, name: group.name.to_string() }
+    }
+}
 
 /// A role that a user holds now.
 #[derive(Serialize, ToSchema)]
@@ -23,6 +39,8 @@ struct RoleView {
     assignment_id: Option<AssignmentId>,
     /// The one thing it is about; everything when null.
     resource: Option<ResourceRef>,
+    /// The group that it was given to; null when it was given to the user himself.
+    group: Option<GroupView>,
     /// When it stops counting; never when null.
     expires_at: Option<Time>,
 }
@@ -30,25 +48,27 @@ struct RoleView {
 /// The roles that a user holds now.
 #[derive(Serialize, ToSchema)]
 struct RolesOfUser {
-    /// The implicit one first, then in the order they were given.
+    /// The implicit one first, then his own in the order they were given, then those of his groups, near ones first.
     items: Vec<RoleView>,
 }
 
 impl RolesOfUser {
-    fn new(assigned: &[Assignment]) -> Self {
+    fn new(held: &[HeldRole]) -> Self {
         let member = RoleView {
             role: MEMBER.to_owned(),
             implicit: true,
             assignment_id: None,
             resource: None,
+            group: None,
             expires_at: None,
         };
-        let given = assigned.iter().map(|assignment| RoleView {
-            role: assignment.role.to_string(),
+        let given = held.iter().map(|held| RoleView {
+            role: held.role.to_string(),
             implicit: false,
-            assignment_id: Some(assignment.id),
-            resource: assignment.resource.as_ref().map(resource),
-            expires_at: assignment.expires_at,
+            assignment_id: Some(held.id),
+            resource: held.resource.as_ref().map(resource),
+            group: held.group.as_ref().map(GroupView::from),
+            expires_at: held.expires_at,
         });
         Self { items: std::iter::once(member).chain(given).collect() }
     }
@@ -62,6 +82,8 @@ struct SourceView {
     role: String,
     /// The role that lists the permission: the same, or one that it inherits.
     listed_by: String,
+    /// The group that the role was given to; null when it was given to the user himself, or to everybody.
+    group: Option<GroupView>,
     /// When that ends; never when null.
     expires_at: Option<Time>,
 }
@@ -91,6 +113,7 @@ impl EffectivePermissions {
         let source = |source: &crate::service::Source| SourceView {
             role: source.role.to_string(),
             listed_by: source.listed_by.to_string(),
+            group: source.group.as_ref().map(GroupView::from),
             expires_at: source.expires_at,
         };
         let view = |holding: &Holding| PermissionView {
@@ -138,5 +161,26 @@ pub(super) async fn list_own_permissions(
     user: User,
     service: web::Data<Service>,
 ) -> Result<Json<EffectivePermissions>, Problem> {
-    Ok(Json(EffectivePermissions::new(&service.list_permissions_of(user.id).await?)))
+    Ok(Json(EffectivePermissions::new(&service.list_permissions_of(&user.caller, user.id).await?)))
+}
+
+/// What a user may do now, and why.
+///
+/// For the user himself, and those with the right `role-assignments:read`. About somebody who doesn't exist the
+/// answer is that of somebody who was given nothing.
+#[utoipa::path(
+    tag = "permissions",
+    params(("id" = String, Path, description = "The user's id.")),
+    responses(
+        (status = 200, description = "The permissions.", body = EffectivePermissions),
+        RightProblems, NotFoundProblem,
+    )
+)]
+#[get("/api/v1/users/{id}/permissions")]
+pub(super) async fn list_permissions_of_user(
+    user: User,
+    service: web::Data<Service>,
+    Path(id): Path<UserId>,
+) -> Result<Json<EffectivePermissions>, Problem> {
+    Ok(Json(EffectivePermissions::new(&service.list_permissions_of(&user.caller, id).await?)))
 }

@@ -1,9 +1,10 @@
 //! Who holds which role, on what and until when.
 //!
-//! Only users hold roles today. Whether an assignment may be made or removed is decided in `service`.
+//! Whether an assignment may be made or removed is decided in `service`.
 
-use crate::model::RoleName;
-use contracts::{AssignmentId, Time, UserId};
+use crate::model::permission::is_word;
+use crate::model::{Holder, Question, RoleName};
+use contracts::{AssignmentId, Time};
 use serde::{Deserialize, Serialize};
 
 /// One thing, named by its type and its id. The two are compared apart and never joined: `a:b` + `c` is not
@@ -17,13 +18,22 @@ pub(crate) struct Resource {
     pub(crate) id: String,
 }
 
+impl Resource {
+    /// The thing that is asked about, when a role can be given on it.
+    pub(crate) fn of(question: Question<'_>) -> Option<Self> {
+        let id = question.resource_id?;
+        let fits = is_word(question.resource_type) && crate::model::id(id.to_owned()).is_ok();
+        fits.then(|| Self { kind: question.resource_type.to_owned(), id: id.to_owned() })
+    }
+}
+
 /// An assignment as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Assignment {
     /// Its id.
     pub(crate) id: AssignmentId,
-    /// The user who holds the role.
-    pub(crate) subject: UserId,
+    /// Who holds the role.
+    pub(crate) subject: Holder,
     /// The role.
     pub(crate) role: RoleName,
     /// The one thing it is about; everywhere when absent.
@@ -34,9 +44,11 @@ pub(crate) struct Assignment {
     pub(crate) created_at: Time,
 }
 
-/// The part of an assignment that a decision needs; the kind of value that is kept in the cache.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The part of an assignment that a decision and its explanation need; the kind of value that is kept in the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
+    /// The assignment.
+    pub(crate) id: AssignmentId,
     /// The role.
     pub(crate) role: RoleName,
     /// The one thing it is about; everywhere when absent.
@@ -53,11 +65,6 @@ impl Assignment {
 }
 
 impl Held {
-    /// A role that counts for everything and for ever.
-    pub(crate) fn everywhere(role: RoleName) -> Self {
-        Self { role, resource: None, expires_at: None }
-    }
-
     /// Whether it still counts at that moment. At the very instant of its end it no longer does.
     pub(crate) fn lasts_beyond(&self, moment: Time) -> bool {
         lasts_beyond(self.expires_at, moment)
@@ -71,6 +78,7 @@ fn lasts_beyond(end: Option<Time>, moment: Time) -> bool {
 impl From<&Assignment> for Held {
     fn from(assignment: &Assignment) -> Self {
         Self {
+            id: assignment.id,
             role: assignment.role.clone(),
             resource: assignment.resource.clone(),
             expires_at: assignment.expires_at,

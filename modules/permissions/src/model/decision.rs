@@ -5,9 +5,9 @@
 //! prefix, and type and id never meet in one string.
 
 use crate::model::permission::{Target, Verb};
-use crate::model::{Held, MEMBER, Permission, RoleGraph, RoleName};
-use contracts::{Time, UserId};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use crate::model::{Held, Holder, MEMBER, Permission, RoleGraph, RoleName};
+use contracts::Time;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// The type of resource that a user is.
@@ -30,15 +30,18 @@ impl<'a> Question<'a> {
     /// The question, with ownership worked out: the thing is the subject itself, or the asking side says that the
     /// subject owns it.
     pub(crate) fn new(
-        subject: UserId,
+        subject: Holder,
         action: &'a str,
         resource_type: &'a str,
         resource_id: Option<&'a str>,
         owner: Option<&str>,
     ) -> Self {
-        let subject = subject.to_string();
-        let itself = resource_type == USER && resource_id == Some(subject.as_str());
-        let own = itself || owner == Some(subject.as_str());
+        let is_subject = |text: &str| {
+            let mut buffer = [0; 36];
+            subject.user().is_some_and(|id| *id.uuid().hyphenated().encode_lower(&mut buffer) == *text)
+        };
+        let itself = resource_type == USER && resource_id.is_some_and(is_subject);
+        let own = itself || owner.is_some_and(is_subject);
         Self { action, resource_type, resource_id, own }
     }
 }
@@ -61,22 +64,8 @@ pub(crate) struct Reason {
     pub(crate) permission: Permission,
 }
 
-/// Decides. Every user holds `member` without being assigned it.
-pub(crate) fn decide(graph: &RoleGraph, held: &[Held], question: Question<'_>, now: Time) -> Decision {
-    let by_role = |name: &str| {
-        let permission = graph.rights(name)?.find(question)?;
-        let role = graph.get(name)?.name.clone();
-        Some(Reason { role, permission })
-    };
-    let assigned = || {
-        let counts = |held: &&Held| held.lasts_beyond(now) && concerns(held, question);
-        held.iter().filter(counts).find_map(|held| by_role(held.role.as_str()))
-    };
-    by_role(MEMBER).or_else(assigned).map_or(Decision::Refused, Decision::Allowed)
-}
-
-/// Whether the assignment speaks about the thing that is asked about.
-fn concerns(held: &Held, question: Question<'_>) -> bool {
+/// Whether an assignment speaks about the thing that is asked about.
+pub(crate) fn concerns(held: &Held, question: Question<'_>) -> bool {
     held.resource.as_ref().is_none_or(|only| {
         only.kind == question.resource_type && Some(only.id.as_str()) == question.resource_id
     })
@@ -84,9 +73,9 @@ fn concerns(held: &Held, question: Question<'_>) -> bool {
 
 /// Those of the wanted permissions that a user can't pass on: he must hold each everywhere, not on one resource
 /// only, and at least as long as what he gives lasts (`until`; for ever when absent).
-pub(crate) fn missing(
+pub(crate) fn missing<'h>(
     graph: &RoleGraph,
-    held: &[Held],
+    held: impl IntoIterator<Item = &'h Held>,
     wanted: &BTreeSet<Permission>,
     until: Option<Time>,
     now: Time,
@@ -97,61 +86,87 @@ pub(crate) fn missing(
         (Some(_), None) => false,
     };
     let counts = |held: &&Held| held.resource.is_none() && held.lasts_beyond(now) && long_enough(held);
-    let roles = held.iter().filter(counts).map(|held| held.role.as_str()).chain([MEMBER]);
+    let roles = held.into_iter().filter(counts).map(|held| held.role.as_str()).chain([MEMBER]);
     let mine: HashSet<&Permission> =
         roles.flat_map(|role| graph.effective(role)).map(|found| found.permission).collect();
     wanted.iter().filter(|one| !mine.iter().any(|have| have.covers(one))).cloned().collect()
 }
 
-/// A set of permissions, laid out so that a question costs a few look-ups whatever their number.
+/// A set of permissions, each with the role that brings it, laid out so that a question costs a few comparisons of
+/// words whatever their number.
 #[derive(Debug, Default)]
 pub(crate) struct Rights {
     any: Actions,
     own: Actions,
-    by_type: HashMap<Arc<str>, Actions>,
+    by_type: Vec<(Arc<str>, Actions)>,
 }
 
-/// The actions allowed on one kind of target.
+/// The actions allowed on one kind of target, in order.
 #[derive(Debug, Default)]
 struct Actions {
-    all: bool,
-    named: HashSet<Arc<str>>,
+    all: Option<RoleName>,
+    named: Vec<(Arc<str>, RoleName)>,
 }
 
 impl Rights {
-    /// Lays out these permissions.
-    pub(crate) fn of<'p>(permissions: impl Iterator<Item = &'p Permission>) -> Self {
-        let mut rights = Self::default();
+    /// Adds what a role allows. What was added first is what is given as the reason.
+    pub(crate) fn add<'p>(&mut self, role: &RoleName, permissions: impl Iterator<Item = &'p Permission>) {
         for permission in permissions {
             let actions = match &permission.target {
-                Target::Any => &mut rights.any,
-                Target::Own => &mut rights.own,
-                Target::Type(word) => rights.by_type.entry(word.clone()).or_default(),
+                Target::Any => Some(&mut self.any),
+                Target::Own => Some(&mut self.own),
+                Target::Type(word) => of_type(&mut self.by_type, word),
             };
-            match &permission.verb {
-                Verb::Any => actions.all = true,
-                Verb::Named(word) => drop(actions.named.insert(word.clone())),
+            if let Some(actions) = actions {
+                actions.add(&permission.verb, role);
             }
         }
-        rights
     }
 
-    /// A permission that answers the question with yes.
-    pub(crate) fn find(&self, question: Question<'_>) -> Option<Permission> {
+    /// Why the question is answered with yes.
+    pub(crate) fn find(&self, question: Question<'_>) -> Option<Reason> {
         let by_type = || {
-            let (word, actions) = self.by_type.get_key_value(question.resource_type)?;
-            let verb = actions.find(question.action)?;
-            Some(Permission { target: Target::Type(word.clone()), verb })
+            let (word, actions) = found(&self.by_type, question.resource_type)?;
+            Some((Target::Type(word.clone()), actions.find(question.action)?))
         };
-        let any = || Some(Permission { target: Target::Any, verb: self.any.find(question.action)? });
-        let own = || Some(Permission { target: Target::Own, verb: self.own.find(question.action)? });
-        by_type().or_else(any).or_else(|| question.own.then(own).flatten())
+        let any = || Some((Target::Any, self.any.find(question.action)?));
+        let own = || Some((Target::Own, self.own.find(question.action)?));
+        let (target, (verb, role)) = by_type().or_else(any).or_else(|| question.own.then(own).flatten())?;
+        Some(Reason { role: role.clone(), permission: Permission { target, verb } })
     }
 }
 
+fn of_type<'r>(all: &'r mut Vec<(Arc<str>, Actions)>, word: &Arc<str>) -> Option<&'r mut Actions> {
+    let place = match all.binary_search_by(|(other, _)| other.as_ref().cmp(word)) {
+        Ok(place) => place,
+        Err(place) => {
+            all.insert(place, (word.clone(), Actions::default()));
+            place
+        }
+    };
+    all.get_mut(place).map(|(_, actions)| actions)
+}
+
+/// The entry of a word in an ordered list.
+fn found<'r, V>(all: &'r [(Arc<str>, V)], word: &str) -> Option<(&'r Arc<str>, &'r V)> {
+    let place = all.binary_search_by(|(other, _)| other.as_ref().cmp(word)).ok()?;
+    all.get(place).map(|(word, value)| (word, value))
+}
+
 impl Actions {
-    fn find(&self, action: &str) -> Option<Verb> {
-        let named = self.named.get(action).map(|word| Verb::Named(word.clone()));
-        named.or_else(|| self.all.then_some(Verb::Any))
+    fn add(&mut self, verb: &Verb, role: &RoleName) {
+        match verb {
+            Verb::Any => self.all = self.all.take().or_else(|| Some(role.clone())),
+            Verb::Named(word) => {
+                if let Err(place) = self.named.binary_search_by(|(other, _)| other.as_ref().cmp(word)) {
+                    self.named.insert(place, (word.clone(), role.clone()));
+                }
+            }
+        }
+    }
+
+    fn find(&self, action: &str) -> Option<(Verb, &RoleName)> {
+        let named = found(&self.named, action).map(|(word, role)| (Verb::Named(word.clone()), role));
+        named.or_else(|| self.all.as_ref().map(|role| (Verb::Any, role)))
     }
 }

@@ -4,9 +4,9 @@
 //! asking, come later.
 
 use crate::model::permission::is_word;
-use crate::model::{Permission, Resource, Role, RoleName};
+use crate::model::{Holder, Permission, Resource, Role, RoleName};
 use contracts::permissions::{ResourceRef, Subject};
-use contracts::{Fields, Result, Time, UserId};
+use contracts::{Fields, Result, Time};
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::str::FromStr;
@@ -22,9 +22,6 @@ const MAX_INHERITS: usize = 32;
 
 /// The longest id of a subject or a resource, and the longest type or action asked about, in characters.
 const MAX_ID: usize = 255;
-
-/// The one type of subject that may hold roles.
-const USER: &str = "user";
 
 /// The text is not a name for something outside: it is empty, longer than 255 characters or holds control characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -119,8 +116,8 @@ pub(crate) struct AssignmentText {
 /// An assignment that somebody wants to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AssignmentDraft {
-    /// The user who gets the role.
-    pub(crate) subject: UserId,
+    /// Who gets the role; that a group exists is not known yet.
+    pub(crate) subject: Holder,
     /// The role; that it exists is not known yet.
     pub(crate) role: RoleName,
     /// On what only.
@@ -136,19 +133,17 @@ impl AssignmentDraft {
     /// Every rule that it breaks.
     pub(crate) fn parse(text: AssignmentText, now: Time) -> Result<Self> {
         let mut fields = Fields::default();
-        if text.subject.subject_type != USER {
-            fields.broken("/subject/type", "unsupported", "Only a user can hold a role.");
-        }
-        let subject = text.subject.id.parse::<UserId>().ok();
-        if subject.is_none() {
-            fields.broken("/subject/id", "malformed", "Must be the id of a user.");
+        let subject =
+            fields.take("/subject/type", Holder::parse(&text.subject.subject_type, &text.subject.id));
+        if subject == Some(None) {
+            fields.broken("/subject/id", "malformed", "Must be the id of a user or of a group.");
         }
         let role = fields.take("/role", text.role.parse::<RoleName>());
         let resource = text.resource.and_then(|resource| thing(&mut fields, resource));
         if text.expires_at.is_some_and(|end| end <= now) {
             fields.broken("/expires_at", "past", "Must be in the future.");
         }
-        match (subject, role) {
+        match (subject.flatten(), role) {
             (Some(subject), Some(role)) if fields.is_empty() => {
                 Ok(Self { subject, role, resource, expires_at: text.expires_at })
             }
@@ -219,6 +214,7 @@ macro_rules! rules {
 
 rules! {
     NotAnId => "malformed";
+    crate::model::holder::NotAHolder => "unsupported";
     crate::model::permission::NotAPermission => "malformed";
     crate::model::role::NotARoleName => "malformed";
 }

@@ -24,7 +24,6 @@ pub(crate) enum GraphError {
 /// The roles of one revision, ready to be asked.
 #[derive(Debug, Default)]
 pub(crate) struct RoleGraph {
-    revision: i64,
     nodes: HashMap<RoleName, Node>,
 }
 
@@ -49,7 +48,7 @@ pub(crate) struct Effective<'g> {
 
 impl RoleGraph {
     /// Works out the graph of these roles.
-    pub(crate) fn new(revision: i64, roles: Vec<Role>) -> Self {
+    pub(crate) fn new(roles: Vec<Role>) -> Self {
         let by_name: HashMap<RoleName, Role> =
             roles.into_iter().map(|role| (role.name.clone(), role)).collect();
         let nodes = by_name
@@ -57,16 +56,22 @@ impl RoleGraph {
             .map(|role| {
                 let reach = reach(&by_name, role);
                 let listed = reach.iter().filter_map(|name| by_name.get(name)).flat_map(|r| &r.permissions);
-                let rights = Rights::of(listed);
+                let mut rights = Rights::default();
+                rights.add(&role.name, listed);
                 (role.name.clone(), Node { role: role.clone(), reach, rights })
             })
             .collect();
-        Self { revision, nodes }
+        Self { nodes }
     }
 
-    /// The revision it was made for.
-    pub(crate) fn revision(&self) -> i64 {
-        self.revision
+    /// The names of all roles, in order.
+    pub(crate) fn names(&self) -> BTreeSet<&RoleName> {
+        self.nodes.keys().collect()
+    }
+
+    /// How many roles there are.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
     }
 
     /// One role.
@@ -77,6 +82,11 @@ impl RoleGraph {
     /// What a role allows, inherited permissions included.
     pub(crate) fn rights(&self, name: &str) -> Option<&Rights> {
         self.nodes.get(name).map(|node| &node.rights)
+    }
+
+    /// A role and all it inherits, near ones first.
+    pub(crate) fn reach(&self, name: &str) -> &[RoleName] {
+        self.nodes.get(name).map_or(&[], |node| &node.reach)
     }
 
     /// The permissions of a role, inherited ones included, each with the role that lists it.

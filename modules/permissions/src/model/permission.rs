@@ -3,6 +3,7 @@
 //! The stars of `*:*` live only in permissions, never in questions: a question about a resource whose type is
 //! literally `*` or `own` meets no special treatment.
 
+use crate::model::Question;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -57,6 +58,29 @@ impl Permission {
         let target = self.target == Target::Any || self.target == other.target;
         let verb = self.verb == Verb::Any || self.verb == other.verb;
         target && verb
+    }
+
+    /// Whether it is, taken alone, a yes to the question.
+    pub(crate) fn answers(&self, question: Question<'_>) -> bool {
+        let target = match &self.target {
+            Target::Any => true,
+            Target::Own => question.own,
+            Target::Type(word) => word.as_ref() == question.resource_type,
+        };
+        let verb = match &self.verb {
+            Verb::Any => true,
+            Verb::Named(word) => word.as_ref() == question.action,
+        };
+        target && verb
+    }
+
+    /// The permission to do exactly this, when it can be written down.
+    pub(crate) fn exactly(question: Question<'_>) -> Option<Self> {
+        let writable = is_word(question.resource_type) && question.resource_type != OWN;
+        (writable && is_word(question.action)).then(|| Self {
+            target: Target::Type(question.resource_type.into()),
+            verb: Verb::Named(question.action.into()),
+        })
     }
 }
 

@@ -1,9 +1,11 @@
-//! The rules, one by one; `agreement` compares them with a second, naive telling of the same rules.
+//! The rules, one by one; `agreement` and `explanations` compare them with a second, naive telling of the same rules.
 
 mod agreement;
+mod explanations;
+mod worlds;
 
 use super::*;
-use contracts::{Time, UserId};
+use contracts::{AssignmentId, GroupId, Time, UserId};
 use std::time::Duration;
 
 const NOW: Time = Time::MIN;
@@ -24,13 +26,21 @@ fn role(text: &str, permissions: &[&str], inherits: &[&str]) -> Role {
     }
 }
 
-fn graph(roles: &[Role]) -> RoleGraph {
+fn role_graph(roles: &[Role]) -> RoleGraph {
     let builtin = [role(ADMIN, &["*:*"], &[]), role(MEMBER, &["own:*"], &[])];
-    RoleGraph::new(7, builtin.into_iter().chain(roles.iter().cloned()).collect())
+    RoleGraph::new(builtin.into_iter().chain(roles.iter().cloned()).collect())
+}
+
+fn graph(roles: &[Role]) -> Policy {
+    Policy { revision: 7, roles: role_graph(roles), groups: GroupGraph::default() }
+}
+
+fn decide(policy: &Policy, held: &[Held], question: Question<'_>, now: Time) -> Decision {
+    Effective::new(policy, &Own::user(held.to_vec(), vec![]), now).decide(question)
 }
 
 fn held(role: &str) -> Held {
-    Held { role: name(role), resource: None, expires_at: None }
+    Held { id: AssignmentId::new(), role: name(role), resource: None, expires_at: None }
 }
 
 fn held_on(role: &str, kind: &str, id: &str) -> Held {
@@ -42,7 +52,7 @@ fn ask<'a>(action: &'a str, resource_type: &'a str, resource_id: &'a str) -> Que
     Question { action, resource_type, resource_id: Some(resource_id), own: false }
 }
 
-fn allows(graph: &RoleGraph, held: &[Held], question: Question<'_>) -> bool {
+fn allows(graph: &Policy, held: &[Held], question: Question<'_>) -> bool {
     decide(graph, held, question, NOW) != Decision::Refused
 }
 
@@ -130,8 +140,11 @@ fn permissions_are_inherited_down_the_chain() {
     let reason = Reason { role: name("owner"), permission: "documents:read".parse().unwrap() };
     assert_eq!(decision, Decision::Allowed(reason));
     assert!(!allows(&graph, &[held("reader")], ask("write", "documents", "1")));
-    let found: Vec<_> =
-        graph.effective("owner").map(|found| (found.permission.to_string(), found.from.as_str())).collect();
+    let found: Vec<_> = graph
+        .roles
+        .effective("owner")
+        .map(|found| (found.permission.to_string(), found.from.as_str()))
+        .collect();
     assert_eq!(found, [("documents:write".into(), "writer"), ("documents:read".into(), "reader")]);
 }
 
@@ -201,7 +214,8 @@ fn everybody_may_do_everything_with_own_things() {
     let other = UserId::new().to_string();
     let text = me.to_string();
     let loud = text.to_uppercase();
-    let asked = |kind, id, owner| allows(&graph, &[], Question::new(me, "read", kind, id, owner));
+    let asked =
+        |kind, id, owner| allows(&graph, &[], Question::new(Holder::User(me), "read", kind, id, owner));
     assert!(asked("user", Some(&text), None));
     assert!(asked("documents", Some("1"), Some(&text)));
     assert!(asked("documents", None, Some(&text)));
@@ -225,7 +239,7 @@ fn the_stars_of_permissions_mean_nothing_in_a_question() {
 
 #[test]
 fn a_circle_is_refused_where_it_closes() {
-    let roles = graph(&[role("a", &[], &[]), role("b", &[], &["a"]), role("c", &[], &["b"])]);
+    let roles = role_graph(&[role("a", &[], &[]), role("b", &[], &["a"]), role("c", &[], &["b"])]);
     let inherits = |of: &str, inherits: &[&str]| roles.check(&role(of, &[], inherits));
     assert_eq!(inherits("a", &["a"]), Err(GraphError::Cycle(vec![0])));
     assert_eq!(inherits("a", &["member", "c"]), Err(GraphError::Cycle(vec![1])));
@@ -240,7 +254,7 @@ fn a_circle_that_got_in_all_the_same_ends() {
     assert!(allows(&roles, &[held("a")], ask("b", "x", "1")));
     assert!(allows(&roles, &[held("b")], ask("a", "x", "1")));
     assert!(!allows(&roles, &[held("a")], ask("c", "x", "1")));
-    assert_eq!(roles.check(&role("c", &[], &["a"])), Err(GraphError::TooDeep));
+    assert_eq!(roles.roles.check(&role("c", &[], &["a"])), Err(GraphError::TooDeep));
 }
 
 #[test]
@@ -250,11 +264,11 @@ fn a_chain_has_at_most_sixteen_roles() {
         let names = |at| below(at).iter().map(|text| name(text)).collect();
         (0..length).map(|at| Role { inherits: names(at), ..role(&format!("r{at}"), &[], &[]) }).collect()
     };
-    let fifteen = graph(&chain(15));
+    let fifteen = role_graph(&chain(15));
     assert_eq!(fifteen.check(&role("top", &[], &["r14"])), Ok(()));
-    let sixteen = graph(&chain(16));
+    let sixteen = role_graph(&chain(16));
     assert_eq!(sixteen.check(&role("top", &[], &["r15"])), Err(GraphError::TooDeep));
-    let bottom = graph(&[chain(16), vec![role("low", &[], &[])]].concat());
+    let bottom = role_graph(&[chain(16), vec![role("low", &[], &[])]].concat());
     assert_eq!(
         bottom.check(&role("r0", &[], &["low"])),
         Err(GraphError::TooDeep),
@@ -264,7 +278,7 @@ fn a_chain_has_at_most_sixteen_roles() {
 
 #[test]
 fn nobody_passes_on_what_he_lacks() {
-    let roles = graph(&[
+    let roles = role_graph(&[
         role("reader", &["documents:read"], &[]),
         role("writer", &["documents:write"], &["reader"]),
         role("all-reader", &["*:read"], &[]),
@@ -296,4 +310,55 @@ fn nobody_passes_on_what_he_lacks() {
     );
     let over = Held { expires_at: Some(NOW), ..held("reader") };
     assert_eq!(lacks(&[over], "reader", Some(NOW)), ["documents:read"]);
+}
+
+#[test]
+fn a_group_brings_what_it_and_those_around_it_hold() {
+    let (sales, europe, mia) = (GroupId::new(), GroupId::new(), UserId::new());
+    let groups = vec![(sales, name("sales")), (europe, name("sales-eu"))];
+    let given = vec![(sales, held("reader")), (europe, held_on("writer", "documents", "1"))];
+    let roles =
+        role_graph(&[role("reader", &["documents:read"], &[]), role("writer", &["documents:write"], &[])]);
+    let groups = GroupGraph::new(groups, vec![(sales, europe)], given);
+    let policy = Policy { revision: 1, roles, groups };
+    let may = |inside: &[GroupId], action, id| {
+        let own = Own::user(vec![], inside.to_vec());
+        Effective::new(&policy, &own, NOW).decide(ask(action, "documents", id)) != Decision::Refused
+    };
+    assert!(may(&[europe], "read", "2") && may(&[europe], "write", "1"));
+    assert!(!may(&[europe], "write", "2") && !may(&[], "read", "1"));
+    assert!(may(&[sales], "read", "2") && !may(&[sales], "write", "1"), "not the other way round");
+    assert!(!may(&[GroupId::new()], "read", "1"), "a group that is gone brings nothing");
+    let own = Own::group(europe);
+    assert_ne!(Effective::new(&policy, &own, NOW).decide(ask("read", "documents", "1")), Decision::Refused);
+    let itself = Question::new(Holder::User(mia), "read", "documents", None, Some(&mia.to_string()));
+    assert_eq!(Effective::new(&policy, &own, NOW).decide(itself), Decision::Refused, "a group is no member");
+}
+
+#[test]
+fn a_group_is_not_inside_of_itself_and_not_too_deep() {
+    let ids: Vec<GroupId> = (0..17).map(|_| GroupId::new()).collect();
+    let graph = |length: usize| {
+        let groups = ids.iter().enumerate().map(|(at, id)| (*id, name(&format!("g{at}")))).collect();
+        let nested = ids.iter().take(length).zip(ids.iter().skip(1)).map(|(outer, inner)| (*outer, *inner));
+        GroupGraph::new(groups, nested.collect(), vec![])
+    };
+    assert_eq!(graph(3).check(ids[3], ids[0]), Err(NestingError::Cycle));
+    assert_eq!(graph(3).check(ids[0], ids[0]), Err(NestingError::Cycle));
+    assert_eq!(graph(3).check(ids[0], ids[3]), Ok(()), "twice inside is no circle");
+    assert_eq!(graph(14).check(ids[14], ids[15]), Ok(()));
+    assert_eq!(graph(15).check(ids[15], ids[16]), Err(NestingError::TooDeep));
+    assert_eq!(graph(15).check(ids[16], ids[0]), Err(NestingError::TooDeep));
+}
+
+#[test]
+fn what_may_be_done_is_known_until_the_first_end() {
+    let policy = graph(&[role("reader", &["documents:read"], &[])]);
+    let end = NOW.plus(Duration::from_secs(10));
+    let brief = Held { expires_at: Some(end), ..held("reader") };
+    let own = Own::user(vec![brief, held_on("reader", "documents", "1")], vec![]);
+    let now = NOW.plus(Duration::from_secs(5));
+    let effective = Effective::new(&policy, &own, now);
+    assert!(effective.is_good_at(now) && effective.is_good_at(end.minus(Duration::from_micros(1))));
+    assert!(!effective.is_good_at(end) && !effective.is_good_at(NOW), "nor when the clock was set back");
 }

@@ -1,8 +1,8 @@
-//! Giving a role to a user.
+//! Giving a role to a user or a group.
 
 use crate::error::Error;
-use crate::model::{Assignment, AssignmentDraft, AssignmentText};
-use crate::service::{Service, assignments, grant, roles};
+use crate::model::{Assignment, AssignmentDraft, AssignmentText, Holder, Policy};
+use crate::service::{Service, assignments, grant, policy};
 use crate::store;
 use contracts::{AssignmentId, Caller, Time};
 use platform::db::{self, DbConn};
@@ -21,7 +21,7 @@ impl Service {
     ) -> Result<Answer, Error> {
         let now = self.clock.now();
         let draft = AssignmentDraft::parse(text, now)?;
-        let _changing = self.held.changing(draft.subject);
+        let _changing = self.memory.changing_holder(draft.subject);
         let work = async |tx: &mut DbConn| {
             idempotency::once(tx, now, key, async |tx| match give(tx, now, caller, draft).await? {
                 Given::New(assignment) => Ok(shape(&assignment)?),
@@ -29,7 +29,7 @@ impl Service {
             })
             .await
         };
-        self.db.transaction(work).await.map_err(unknown_role_is_input)
+        self.db.transaction(work).await.map_err(unknown_is_input)
     }
 
     /// Sees to it that the user holds the role there, at least as long as asked.
@@ -40,18 +40,22 @@ impl Service {
     ) -> Result<Assignment, Error> {
         let now = self.clock.now();
         let draft = AssignmentDraft::parse(text, now)?;
-        let _changing = self.held.changing(draft.subject);
+        let _changing = self.memory.changing_holder(draft.subject);
         let work = async |tx: &mut DbConn| ensure(tx, now, caller, draft).await;
         self.db.transaction(work).await
     }
 }
 
 /// A name in the body that stands for nothing is the body's mistake.
-fn unknown_role_is_input(error: Error) -> Error {
+fn unknown_is_input(error: Error) -> Error {
     match error {
         Error::RoleUnknown => {
             let told = contracts::Error::invalid("permissions.role_unknown", "There is no such role.");
             told.at("/role", "unknown", "There is no such role.").into()
+        }
+        Error::GroupUnknown => {
+            let told = contracts::Error::invalid("permissions.group_unknown", "There is no such group.");
+            told.at("/subject/id", "unknown", "There is no such group.").into()
         }
         other => other,
     }
@@ -93,9 +97,9 @@ fn ends_before(there: &Assignment, draft: &AssignmentDraft) -> bool {
 
 /// One that has ended makes way; the unique indexes decide between two who give the same at once.
 async fn give(tx: &mut DbConn, now: Time, caller: &Caller, draft: AssignmentDraft) -> Result<Given, Error> {
-    let graph = roles::read(tx).await?;
-    let role = graph.get(draft.role.as_str()).ok_or(Error::RoleUnknown)?;
-    grant::check(tx, caller, &graph, &graph.closure(role), draft.expires_at, now).await?;
+    let policy = fixed(tx, draft.subject).await?;
+    let role = policy.roles.get(draft.role.as_str()).ok_or(Error::RoleUnknown)?;
+    grant::check(tx, caller, &policy, &policy.roles.closure(role), draft.expires_at, now).await?;
     match twin(tx, &draft).await? {
         Some(there) if there.lasts_beyond(now) => return Ok(Given::Already(there)),
         Some(ended) => drop(assignments::remove(tx, now, caller, ended.id).await?),
@@ -114,6 +118,15 @@ async fn give(tx: &mut DbConn, now: Time, caller: &Caller, draft: AssignmentDraf
         return Ok(Given::New(assignment));
     }
     twin(tx, &draft).await?.map(Given::Already).ok_or(Error::AssignmentExists)
+}
+
+/// The policy. What a group holds is part of it, so giving to a group takes the lock and begins a new revision; a group
+/// can't go away meanwhile.
+async fn fixed(tx: &mut DbConn, subject: Holder) -> Result<Policy, Error> {
+    let Holder::Group(group) = subject else { return Ok(policy::read(tx).await?) };
+    store::graph::advance(tx).await?;
+    let policy = policy::read(tx).await?;
+    if policy.groups.contains(group) { Ok(policy) } else { Err(Error::GroupUnknown) }
 }
 
 async fn twin(tx: &mut DbConn, draft: &AssignmentDraft) -> db::Result<Option<Assignment>> {

@@ -5,7 +5,7 @@ use crate::model::Assignment;
 use crate::service::{Service, record};
 use crate::store;
 use crate::store::assignments::Filter;
-use contracts::permissions::{AssignmentCreated, AssignmentDeleted, Subject};
+use contracts::permissions::{AssignmentCreated, AssignmentDeleted};
 use contracts::{AssignmentId, Caller, Time};
 use platform::db::{self, DbConn};
 use platform::outbox;
@@ -33,7 +33,7 @@ pub(super) async fn tell_created(
 ) -> db::Result<()> {
     let fact = AssignmentCreated {
         assignment: assignment.id,
-        subject: Subject::user(assignment.subject),
+        subject: assignment.subject.subject(),
         role: assignment.role.to_string(),
     };
     outbox::publish(tx, now, caller, &fact).await?;
@@ -50,7 +50,7 @@ pub(super) async fn remove(
     let Some(assignment) = store::assignments::delete(tx, id).await? else { return Ok(None) };
     let fact = AssignmentDeleted {
         assignment: assignment.id,
-        subject: Subject::user(assignment.subject),
+        subject: assignment.subject.subject(),
         role: assignment.role.to_string(),
     };
     outbox::publish(tx, now, caller, &fact).await?;

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::model::{Role, RoleDraft, RoleName};
-use crate::service::{Service, grant, record, roles};
+use crate::service::{Service, grant, policy, record};
 use crate::store;
 use contracts::Caller;
 use contracts::permissions::RoleCreated;
@@ -27,11 +27,11 @@ impl Service {
         let work = async |tx: &mut DbConn| {
             idempotency::once(tx, now, key, async |tx| {
                 store::graph::advance(tx).await?;
-                let graph = roles::read(tx).await?;
-                free(&draft.name, graph.get(draft.name.as_str()))?;
+                let policy = policy::read(tx).await?;
+                free(&draft.name, policy.roles.get(draft.name.as_str()))?;
                 let role = draft.into_role(None, now);
-                graph.check(&role).map_err(Error::Graph)?;
-                grant::check(tx, caller, &graph, &graph.closure(&role), None, now).await?;
+                policy.roles.check(&role).map_err(Error::Graph)?;
+                grant::check(tx, caller, &policy, &policy.roles.closure(&role), None, now).await?;
                 store::roles::insert(tx, &role).await?;
                 let fact = RoleCreated { role: role.name.to_string() };
                 outbox::publish(tx, now, caller, &fact).await?;
@@ -40,7 +40,7 @@ impl Service {
             })
             .await
         };
-        let _changing = self.roles.changing();
+        let _changing = self.memory.changing_policy();
         self.db.transaction(work).await
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::model::RoleName;
-use crate::service::{Service, record, roles};
+use crate::service::{Service, policy, record, roles};
 use crate::store;
 use contracts::Caller;
 use contracts::permissions::RoleDeleted;
@@ -21,11 +21,12 @@ impl Service {
         let now = self.clock.now();
         let work = async |tx: &mut DbConn| {
             store::graph::advance(tx).await?;
-            let graph = roles::read(tx).await?;
-            let role = graph.get(name.as_str()).ok_or(Error::RoleNotFound)?;
+            let policy = policy::read(tx).await?;
+            let role = policy.roles.get(name.as_str()).ok_or(Error::RoleNotFound)?;
             roles::changeable(role)?;
             state.check(role.revision)?;
-            let used = !graph.heirs(name).is_empty() || store::assignments::is_held(tx, name, now).await?;
+            let used =
+                !policy.roles.heirs(name).is_empty() || store::assignments::is_held(tx, name, now).await?;
             unused(used)?;
             store::assignments::delete_ended(tx, name, now).await?;
             store::roles::delete(tx, name).await.map_err(given_meanwhile)?;
@@ -33,7 +34,7 @@ impl Service {
             record::role(tx, now, caller, "permissions.role.deleted", Some(role), None).await?;
             Ok(())
         };
-        let _changing = self.roles.changing();
+        let _changing = self.memory.changing_policy();
         self.db.transaction(work).await
     }
 }

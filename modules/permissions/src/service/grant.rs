@@ -1,9 +1,9 @@
 //! Nobody gives what he does not hold.
 
 use crate::error::Error;
-use crate::model::{Held, Permission, RoleGraph, missing};
-use crate::store;
-use contracts::{Actor, Caller, Time};
+use crate::model::{Holder, Permission, Policy, missing};
+use crate::service::memory;
+use contracts::{Actor, Caller, GroupId, Time};
 use platform::db::DbConn;
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 pub(super) async fn check(
     tx: &mut DbConn,
     caller: &Caller,
-    graph: &RoleGraph,
+    policy: &Policy,
     given: &BTreeSet<Permission>,
     until: Option<Time>,
     now: Time,
@@ -24,7 +24,26 @@ pub(super) async fn check(
         Actor::Anonymous => return Err(Error::Denied),
         Actor::User { id, .. } => *id,
     };
-    let held: Vec<Held> = store::assignments::of_subject(tx, giver).await?.iter().map(Held::from).collect();
-    let lacking = missing(graph, &held, given, until, now);
+    let own = memory::own(tx, Holder::User(giver)).await?;
+    let held = policy.holdings(&own).map(|holding| holding.held);
+    let lacking = missing(&policy.roles, held, given, until, now);
     if lacking.is_empty() { Ok(()) } else { Err(Error::GrantExceedsOwn(lacking)) }
+}
+
+/// Passes when the caller may put somebody into a group: he holds all that being in it brings, as long as it does.
+pub(super) async fn check_group(
+    tx: &mut DbConn,
+    caller: &Caller,
+    policy: &Policy,
+    group: GroupId,
+    now: Time,
+) -> Result<(), Error> {
+    let nothing = BTreeSet::new();
+    check(tx, caller, policy, &nothing, None, now).await?;
+    for held in policy.brought_by(group).into_iter().filter(|held| held.lasts_beyond(now)) {
+        if let Some(role) = policy.roles.get(held.role.as_str()) {
+            check(tx, caller, policy, &policy.roles.closure(role), held.expires_at, now).await?;
+        }
+    }
+    Ok(())
 }

@@ -1,10 +1,9 @@
-//! Reading roles: one, a page, and all of them as a graph.
+//! Reading roles: one, and a page.
 
 use crate::error::Error;
-use crate::model::{Role, RoleGraph, RoleName};
+use crate::model::{Role, RoleName};
 use crate::service::Service;
 use crate::store;
-use platform::db::{self, DbConn};
 
 impl Service {
     /// One role.
@@ -18,12 +17,6 @@ impl Service {
         let mut c = self.db.read().await?;
         Ok(store::roles::page(&mut c, after, limit).await?)
     }
-}
-
-/// The graph as the transaction sees it.
-pub(super) async fn read(tx: &mut DbConn) -> db::Result<RoleGraph> {
-    let (revision, roles) = store::graph::load(tx).await?;
-    Ok(RoleGraph::new(revision, roles))
 }
 
 /// Refuses the roles that ship with the product.

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::model::{Role, RoleDraft};
-use crate::service::{Service, grant, record, roles};
+use crate::service::{Service, grant, policy, record, roles};
 use crate::store;
 use contracts::Caller;
 use contracts::permissions::RoleUpdated;
@@ -24,20 +24,20 @@ impl Service {
         let now = self.clock.now();
         let work = async |tx: &mut DbConn| {
             store::graph::advance(tx).await?;
-            let graph = roles::read(tx).await?;
-            let before = graph.get(draft.name.as_str()).ok_or(Error::RoleNotFound)?;
+            let policy = policy::read(tx).await?;
+            let before = policy.roles.get(draft.name.as_str()).ok_or(Error::RoleNotFound)?;
             roles::changeable(before)?;
             state.check(before.revision)?;
             let role = draft.into_role(Some(before), now);
-            graph.check(&role).map_err(Error::Graph)?;
-            grant::check(tx, caller, &graph, &graph.closure(&role), None, now).await?;
+            policy.roles.check(&role).map_err(Error::Graph)?;
+            grant::check(tx, caller, &policy, &policy.roles.closure(&role), None, now).await?;
             store::roles::update(tx, &role).await?;
             let fact = RoleUpdated { role: role.name.to_string() };
             outbox::publish(tx, now, caller, &fact).await?;
             record::role(tx, now, caller, "permissions.role.updated", Some(before), Some(&role)).await?;
             Ok(role)
         };
-        let _changing = self.roles.changing();
+        let _changing = self.memory.changing_policy();
         self.db.transaction(work).await
     }
 }

@@ -1,22 +1,20 @@
-//! The rows of assignments. Only users are subjects today; the column is there for those who come later.
+//! The rows of assignments.
 
-use crate::model::{ADMIN, Assignment, Resource, RoleName};
+use crate::model::{Assignment, Holder, Resource, RoleName};
 use crate::schema::permissions_assignments as assignments;
-use contracts::{AssignmentId, Time, UserId};
+use crate::store::{HolderId, holder};
+use contracts::{AssignmentId, Time};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use platform::db::{Db, DbConn, Result};
 
-/// The one type of subject.
-const USER: &str = "user";
-
 /// An assignment as a row.
 #[derive(Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = assignments, check_for_backend(Db), treat_none_as_default_value = false)]
-struct AssignmentRow {
+pub(super) struct AssignmentRow {
     id: AssignmentId,
     subject_type: String,
-    subject_id: UserId,
+    subject_id: HolderId,
     #[diesel(deserialize_as = String, serialize_as = String)]
     role: RoleName,
     resource_type: Option<String>,
@@ -29,7 +27,7 @@ impl From<AssignmentRow> for Assignment {
     fn from(row: AssignmentRow) -> Self {
         Self {
             id: row.id,
-            subject: row.subject_id,
+            subject: holder(&row.subject_type, row.subject_id),
             role: row.role,
             resource: row.resource_type.zip(row.resource_id).map(|(kind, id)| Resource { kind, id }),
             expires_at: row.expires_at,
@@ -42,8 +40,8 @@ impl From<&Assignment> for AssignmentRow {
     fn from(assignment: &Assignment) -> Self {
         Self {
             id: assignment.id,
-            subject_type: USER.to_owned(),
-            subject_id: assignment.subject,
+            subject_type: assignment.subject.kind().to_owned(),
+            subject_id: assignment.subject.into(),
             role: assignment.role.clone(),
             resource_type: assignment.resource.as_ref().map(|resource| resource.kind.clone()),
             resource_id: assignment.resource.as_ref().map(|resource| resource.id.clone()),
@@ -56,10 +54,18 @@ impl From<&Assignment> for AssignmentRow {
 /// What a list is narrowed to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
-    /// Of this user only.
-    pub(crate) subject: Option<UserId>,
+    /// Of users only, or of groups only.
+    pub(crate) subject_type: Option<String>,
+    /// Of this user or group only.
+    pub(crate) subject: Option<HolderId>,
     /// Of this role only.
     pub(crate) role: Option<RoleName>,
+    /// On things of this type only.
+    pub(crate) resource_type: Option<String>,
+    /// On things of this id only.
+    pub(crate) resource_id: Option<String>,
+    /// Those that count at that moment, or those that don't.
+    pub(crate) counting: Option<(bool, Time)>,
     /// Those made after this one.
     pub(crate) after: Option<AssignmentId>,
     /// At most so many.
@@ -85,13 +91,13 @@ pub(crate) async fn find(c: &mut DbConn, id: AssignmentId) -> Result<Option<Assi
 /// The assignment of that role to that subject, there.
 pub(crate) async fn twin(
     c: &mut DbConn,
-    subject: UserId,
+    subject: Holder,
     role: &RoleName,
     resource: Option<&Resource>,
 ) -> Result<Option<Assignment>> {
     let query = assignments::table
-        .filter(assignments::subject_type.eq(USER))
-        .filter(assignments::subject_id.eq(subject))
+        .filter(assignments::subject_type.eq(subject.kind()))
+        .filter(assignments::subject_id.eq(HolderId::from(subject)))
         .filter(assignments::role.eq(role.as_str().to_owned()))
         .select(AssignmentRow::as_select())
         .into_boxed();
@@ -104,11 +110,28 @@ pub(crate) async fn twin(
     Ok(query.first(c).await.optional()?.map(Assignment::from))
 }
 
-/// Everything a user was assigned, expired ones included.
-pub(crate) async fn of_subject(c: &mut DbConn, subject: UserId) -> Result<Vec<Assignment>> {
+/// Everything a subject was assigned, expired ones included.
+pub(crate) async fn of_subject(c: &mut DbConn, subject: Holder) -> Result<Vec<Assignment>> {
+    let rows: Vec<AssignmentRow> =
+        of_subject_query(subject).select(AssignmentRow::as_select()).load(c).await?;
+    Ok(rows.into_iter().map(Assignment::from).collect())
+}
+
+/// The query of [`of_subject`].
+#[diesel::dsl::auto_type(no_type_alias)]
+pub(super) fn of_subject_query(subject: Holder) -> _ {
+    let kind: &'static str = subject.kind();
+    let id: HolderId = subject.into();
+    assignments::table
+        .filter(assignments::subject_id.eq(id))
+        .filter(assignments::subject_type.eq(kind))
+        .order(assignments::id.asc())
+}
+
+/// Everything that groups were assigned, expired ones included.
+pub(crate) async fn of_groups(c: &mut DbConn) -> Result<Vec<Assignment>> {
     let rows = assignments::table
-        .filter(assignments::subject_type.eq(USER))
-        .filter(assignments::subject_id.eq(subject))
+        .filter(assignments::subject_type.eq("group"))
         .order(assignments::id.asc())
         .select(AssignmentRow::as_select())
         .load(c)
@@ -119,28 +142,33 @@ pub(crate) async fn of_subject(c: &mut DbConn, subject: UserId) -> Result<Vec<As
 /// The next assignments by id, which is the order they were made in.
 pub(crate) async fn page(c: &mut DbConn, filter: &Filter) -> Result<Vec<Assignment>> {
     let mut query = assignments::table.select(AssignmentRow::as_select()).into_boxed();
+    if let Some(kind) = &filter.subject_type {
+        query = query.filter(assignments::subject_type.eq(kind.clone()));
+    }
     if let Some(subject) = filter.subject {
         query = query.filter(assignments::subject_id.eq(subject));
     }
     if let Some(role) = &filter.role {
         query = query.filter(assignments::role.eq(role.as_str().to_owned()));
     }
+    if let Some(kind) = &filter.resource_type {
+        query = query.filter(assignments::resource_type.eq(kind.clone()));
+    }
+    if let Some(id) = &filter.resource_id {
+        query = query.filter(assignments::resource_id.eq(id.clone()));
+    }
+    query = match filter.counting {
+        Some((true, now)) => {
+            query.filter(assignments::expires_at.is_null().or(assignments::expires_at.gt(now)))
+        }
+        Some((false, now)) => query.filter(assignments::expires_at.le(now)),
+        None => query,
+    };
     if let Some(after) = filter.after {
         query = query.filter(assignments::id.gt(after));
     }
     let rows = query.order(assignments::id.asc()).limit(filter.limit).load(c).await?;
     Ok(rows.into_iter().map(Assignment::from).collect())
-}
-
-/// How many hold `admin` everywhere and for ever. Exact only while the lock of the graph is held.
-pub(crate) async fn count_lasting_administrators(tx: &mut DbConn) -> Result<i64> {
-    Ok(assignments::table
-        .filter(assignments::role.eq(ADMIN))
-        .filter(assignments::resource_type.is_null())
-        .filter(assignments::expires_at.is_null())
-        .count()
-        .get_result(tx)
-        .await?)
 }
 
 /// Whether somebody holds the role at that moment.

@@ -1,7 +1,7 @@
-//! The one row that stands for all roles together.
+//! The one row that stands for all roles and groups together.
 //!
 //! Updating it takes a row lock that lasts until the transaction ends: on PostgreSQL this is what puts changes of
-//! roles, and removals of administrators, one after the other.
+//! roles and groups, of who is in a group, and removals of administrators, one after the other.
 
 use crate::model::Role;
 use crate::schema::{permissions_graph as graph, permissions_roles as roles};

@@ -3,7 +3,7 @@
 use crate::world::{World, cold};
 use contracts::auth::AdministratorAppointed;
 use contracts::permissions::{
-    AssignRole, Evaluate, Permissions, RemotePermissions, Subject, permissions_routes,
+    AssignRole, Evaluate, Permissions, RemotePermissions, SetStanding, Subject, permissions_routes,
 };
 use contracts::{Actor, Caller, Event, Kind, SessionId};
 use platform::db::Database;
@@ -19,13 +19,19 @@ both_engines! {
         world.role(&admin, "editor", &[], &[]).await;
         let near = world.person();
         world.assign(&near, "reader").await;
-        conforms::permissions(&*world.service, near.id).await;
+        let (clerk, deputy) = (world.person(), world.person());
+        for person in [&clerk, &deputy] {
+            world.assign(person, "admin").await;
+        }
+        let root = |by: &crate::world::Person| by.id;
+        world.service.set_standing(&Caller::module("test"), SetStanding { user: admin.id, active: false }).await.unwrap();
+        conforms::permissions(&*world.service, near.id, [root(&clerk), root(&deputy)]).await;
 
         let distant = world.person();
         world.assign(&distant, "reader").await;
         let service: Arc<dyn Permissions> = world.service.clone();
         let peer = far::serve(move || permissions_routes(Arc::clone(&service))).await;
-        conforms::permissions(&RemotePermissions(peer), distant.id).await;
+        conforms::permissions(&RemotePermissions(peer), distant.id, [root(&clerk), root(&deputy)]).await;
     }
 
     async fn whatever_is_unknown_or_strange_is_refused_and_no_error(db: Database) {

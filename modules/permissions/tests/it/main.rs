@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod agreement;
 mod contract;
 mod http;
 mod store;

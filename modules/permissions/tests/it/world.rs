@@ -212,6 +212,30 @@ impl World {
         self.post("/api/v1/roles", &body).by(by).send().await.expect(201);
     }
 
+    /// Makes a group; its id.
+    pub(crate) async fn group(&self, by: &Person, name: &str) -> String {
+        let body = json!({ "name": name });
+        self.post("/api/v1/groups", &body).by(by).send().await.expect(201).text("id")
+    }
+
+    /// Puts a subject into a group.
+    pub(crate) async fn join(&self, by: &Person, group: &str, member: &Value) -> Reply {
+        let (kind, id) = (member["type"].as_str().unwrap(), member["id"].as_str().unwrap());
+        self.ask(Method::PUT, &format!("/api/v1/groups/{group}/members/{kind}/{id}")).by(by).send().await
+    }
+
+    /// Takes a subject out of a group.
+    pub(crate) async fn leave(&self, by: &Person, group: &str, member: &Value) -> Reply {
+        let (kind, id) = (member["type"].as_str().unwrap(), member["id"].as_str().unwrap());
+        self.delete(&format!("/api/v1/groups/{group}/members/{kind}/{id}")).by(by).send().await
+    }
+
+    /// Gives a group a role everywhere and for ever; the assignment's id.
+    pub(crate) async fn endow(&self, by: &Person, group: &str, role: &str) -> String {
+        let body = json!({ "subject": { "type": "group", "id": group }, "role": role });
+        self.post("/api/v1/role-assignments", &body).by(by).send().await.expect(201).text("id")
+    }
+
     /// Asks the module itself, as the others do.
     pub(crate) async fn may(&self, person: &Person, action: &str, kind: &str, id: Option<&str>) -> bool {
         let ask = Evaluate {

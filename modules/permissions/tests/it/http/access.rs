@@ -22,8 +22,21 @@ fn endpoints() -> Vec<(Method, String, Option<&'static str>)> {
         (Method::GET, one(&format!("role-assignments/{USER}")), Some("role-assignments:read")),
         (Method::DELETE, one(&format!("role-assignments/{USER}")), Some("role-assignments:write")),
         (Method::GET, one(&format!("users/{USER}/roles")), Some("role-assignments:read")),
+        (Method::GET, one(&format!("users/{USER}/permissions")), Some("role-assignments:read")),
+        (Method::GET, one("groups"), Some("groups:read")),
+        (Method::POST, one("groups"), Some("groups:write")),
+        (Method::GET, one(&format!("groups/{USER}")), Some("groups:read")),
+        (Method::PUT, one(&format!("groups/{USER}")), Some("groups:write")),
+        (Method::DELETE, one(&format!("groups/{USER}")), Some("groups:write")),
+        (Method::GET, one(&format!("groups/{USER}/members")), Some("groups:read")),
+        (Method::PUT, one(&format!("groups/{USER}/members/user/{USER}")), Some("groups:write")),
+        (Method::DELETE, one(&format!("groups/{USER}/members/user/{USER}")), Some("groups:write")),
         (Method::GET, one("users/me/permissions"), None),
         (Method::POST, "/access/v1/evaluation".into(), None),
+        (Method::POST, "/access/v1/evaluations".into(), None),
+        (Method::POST, "/access/v1/search/subject".into(), None),
+        (Method::POST, "/access/v1/search/resource".into(), None),
+        (Method::POST, "/access/v1/search/action".into(), None),
     ]
 }
 
@@ -53,7 +66,8 @@ fn every_endpoint_is_in_the_document_with_its_answers() {
         actix_web::App::new().into_utoipa_app().configure(permissions::routes).split_for_parts();
     let document = serde_json::to_value(document).unwrap();
     for (method, path, right) in endpoints() {
-        let pattern = path.replace(USER, "{id}").replace("roles/admin", "roles/{name}");
+        let pattern = path.replace(&format!("members/user/{USER}"), "members/{type}/{member}");
+        let pattern = pattern.replace(USER, "{id}").replace("roles/admin", "roles/{name}");
         let operation = &document["paths"][&pattern][method.as_str().to_lowercase()];
         let answers = operation["responses"].as_object().unwrap_or_else(|| panic!("{method} {pattern}"));
         let mut expected = vec!["400", "401", "429", "500", "503"];
@@ -62,13 +76,16 @@ fn every_endpoint_is_in_the_document_with_its_answers() {
         }
         if path.starts_with("/access") {
             expected.extend(["413", "415"]);
+        } else if pattern.contains("members/") && method == Method::PUT {
+            expected.push("409");
         } else if method == Method::POST || method == Method::PUT {
             expected.extend(["409", "413", "415", "422"]);
         }
         if pattern.contains('{') {
             expected.push("404");
         }
-        if pattern.ends_with("{name}") && method != Method::GET {
+        let versioned = pattern.ends_with("{name}") || pattern.ends_with("groups/{id}");
+        if versioned && method != Method::GET {
             expected.push("412");
         }
         if method == Method::DELETE {
@@ -77,6 +94,7 @@ fn every_endpoint_is_in_the_document_with_its_answers() {
         expected.push(match method {
             Method::POST if right.is_some() => "201",
             Method::DELETE => "204",
+            Method::PUT if pattern.contains("members/") => "204",
             _ => "200",
         });
         expected.sort_unstable();
@@ -93,5 +111,8 @@ fn every_endpoint_is_in_the_document_with_its_answers() {
         all.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(parameters("/api/v1/roles"), ["limit", "cursor"]);
-    assert_eq!(parameters("/api/v1/role-assignments"), ["limit", "cursor", "subject", "role"]);
+    assert_eq!(
+        parameters("/api/v1/role-assignments"),
+        ["limit", "cursor", "subject", "subject_type", "role", "resource_type", "resource_id", "state"]
+    );
 }

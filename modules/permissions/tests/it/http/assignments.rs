@@ -100,7 +100,9 @@ both_engines! {
             ("subject", Value::Null, &["/subject"]),
             ("subject", json!("user"), &["/subject"]),
             ("subject", json!({ "type": "user" }), &["/subject/id"]),
-            ("subject", json!({ "type": "group", "id": "x" }), &["/subject/type", "/subject/id"]),
+            ("subject", json!({ "type": "group", "id": "x" }), &["/subject/id"]),
+            ("subject", json!({ "type": "group", "id": UserId::new() }), &["/subject/id"]),
+            ("subject", json!({ "type": "service", "id": UserId::new() }), &["/subject/type"]),
             ("subject", json!({ "type": "user", "id": "user:1" }), &["/subject/id"]),
             ("subject", json!({ "type": "user", "id": UserId::new(), "name": "x" }), &["/subject/name"]),
             ("role", json!(["admin"]), &["/role"]),
@@ -128,7 +130,7 @@ both_engines! {
         let mut longest = good();
         longest["resource"]["id"] = json!("é".repeat(255));
         world.post(PATH, &longest).by(&admin).send().await.expect(201);
-        for (query, pointer) in [("subject=x", "/subject"), ("role=X", "/role"), ("limit=-1", "/limit"), ("state=1", "/state")] {
+        for (query, pointer) in [("subject=x", "/subject"), ("role=X", "/role"), ("limit=-1", "/limit"), ("state=1", "/state"), ("subject_type=x", "/subject_type"), ("until=1", "/until")] {
             let reply = world.get(&format!("{PATH}?{query}")).by(&admin).send().await.expect(400);
             assert_eq!(reply.pointers(), [pointer]);
         }
@@ -171,6 +173,21 @@ both_engines! {
         assert_eq!(list(&format!("&subject={one}")).await, all[1..3]);
         assert_eq!(list("&role=reader").await, [all[1].clone(), all[3].clone()]);
         assert_eq!(list(&format!("&role=reader-eu&subject={other}")).await, all[4..]);
+        let body = json!({
+            "subject": { "type": "user", "id": one }, "role": "reader", "expires_at": world.later(60),
+            "resource": { "type": "documents", "id": "a b" },
+        });
+        world.post(PATH, &body).by(&admin).send().await.expect(201);
+        let scoped = [format!("{one} reader")];
+        assert_eq!(list("&resource_type=documents").await, scoped);
+        assert_eq!(list("&resource_type=documents&resource_id=a+b").await, scoped);
+        assert!(list("&resource_type=document").await.is_empty());
+        assert!(list("&resource_id=a").await.is_empty());
+        assert!(list("&state=ended").await.is_empty() && list("&subject_type=group").await.is_empty());
+        assert_eq!(list("&subject_type=user").await.len(), 6);
+        world.clock.advance(Duration::from_secs(60));
+        assert_eq!(list("&state=ended").await, scoped);
+        assert_eq!(list("&state=active").await, all);
         let page = world.get(&format!("{PATH}?limit=1&role=reader")).by(&admin).send().await;
         let cursor = page.text("next_cursor");
         world.get(&format!("{PATH}?limit=1&cursor={cursor}")).by(&admin).send().await
@@ -263,10 +280,12 @@ both_engines! {
         let path = format!("/api/v1/users/{}/roles", person.id);
         let own = world.get(&path).by(&person).send().await.expect(200);
         assert_eq!(own.body["items"][0], json!({
-            "role": "member", "implicit": true, "assignment_id": null, "resource": null, "expires_at": null,
+            "role": "member", "implicit": true, "assignment_id": null, "resource": null, "group": null,
+            "expires_at": null,
         }));
         assert_eq!(own.body["items"][1], json!({
-            "role": "editor", "implicit": false, "assignment_id": lasting, "resource": null, "expires_at": null,
+            "role": "editor", "implicit": false, "assignment_id": lasting, "resource": null, "group": null,
+            "expires_at": null,
         }));
         assert_eq!(own.body["items"][2]["expires_at"], json!(end));
         assert_eq!(own.body["items"][3]["resource"], json!({ "type": "folders", "id": "a:b#c" }));
@@ -276,15 +295,15 @@ both_engines! {
         let mine = world.get("/api/v1/users/me/permissions").by(&person).send().await.expect(200);
         assert_eq!(mine.body, json!({ "items": [
             { "permission": "own:*", "resource": null,
-              "sources": [{ "role": "member", "listed_by": "member", "expires_at": null }] },
+              "sources": [{ "role": "member", "listed_by": "member", "group": null, "expires_at": null }] },
             { "permission": "documents:read", "resource": null, "sources": [
-                { "role": "editor", "listed_by": "reader", "expires_at": null },
-                { "role": "reader", "listed_by": "reader", "expires_at": end },
+                { "role": "editor", "listed_by": "reader", "group": null, "expires_at": null },
+                { "role": "reader", "listed_by": "reader", "group": null, "expires_at": end },
             ] },
             { "permission": "documents:write", "resource": null,
-              "sources": [{ "role": "editor", "listed_by": "editor", "expires_at": null }] },
+              "sources": [{ "role": "editor", "listed_by": "editor", "group": null, "expires_at": null }] },
             { "permission": "documents:read", "resource": { "type": "folders", "id": "a:b#c" },
-              "sources": [{ "role": "reader", "listed_by": "reader", "expires_at": null }] },
+              "sources": [{ "role": "reader", "listed_by": "reader", "group": null, "expires_at": null }] },
         ] }));
 
         world.clock.advance(Duration::from_secs(30));

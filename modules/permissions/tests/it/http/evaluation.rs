@@ -126,6 +126,54 @@ both_engines! {
         }
     }
 
+    async fn a_way_and_a_change_are_told_when_asked_for(db: Database) {
+        let world = World::new(db);
+        let admin = world.administrator().await;
+        world.role(&admin, "reader", &["documents:read"], &[]).await;
+        world.role(&admin, "editor", &["documents:write"], &["reader"]).await;
+        let person = world.person();
+        let group = world.group(&admin, "sales").await;
+        world.join(&admin, &group, &person.subject()).await.expect(204);
+        let body = json!({ "subject": { "type": "group", "id": group }, "role": "editor" });
+        let given = world.post("/api/v1/role-assignments", &body).by(&admin).send().await.expect(201).text("id");
+        let explain = async |by: &Person, body: &Value| {
+            world.post(&format!("{PATH}?explain=true"), body).by(by).send().await.expect(200)
+        };
+        let yes = explain(&person, &question(&person, "read", "documents", "1")).await;
+        let explanation = &yes.body["context"]["explanation"];
+        assert_eq!(explanation["path"], json!([
+            { "step": "member_of", "member": person.subject(), "group": { "id": group, "name": "sales" } },
+            { "step": "assigned", "subject": { "type": "group", "id": group }, "assignment_id": given,
+              "role": "editor", "resource": null, "expires_at": null },
+            { "step": "inherits", "role": "editor", "inherited": "reader" },
+            { "step": "grants", "role": "reader", "permission": "documents:read" },
+        ]));
+        assert_eq!((&explanation["change"], &explanation["changes_withheld"]), (&Value::Null, &json!(false)));
+        let other = world.person();
+        let no = explain(&admin, &question(&other, "read", "documents", "1")).await;
+        let explanation = &no.body["context"]["explanation"];
+        assert_eq!((&no.body["decision"], &explanation["path"]), (&json!(false), &Value::Null));
+        assert_eq!(explanation["change"], json!({
+            "change": "assign_role", "role": "reader", "resource": { "type": "documents", "id": "1" },
+        }));
+        assert_eq!(explanation["alternatives"], json!([
+            { "change": "add_to_group", "group": { "id": group, "name": "sales" } },
+        ]));
+        give_on(&world, &admin, &other, "reader", "documents", "1").await;
+        assert!(allowed(&world, &other, "read", "documents", "1").await, "the change helps");
+        let stranger = world.person();
+        let withheld = explain(&stranger, &question(&stranger, "read", "documents", "1")).await;
+        let explanation = &withheld.body["context"]["explanation"];
+        assert_eq!((&explanation["change"], &explanation["alternatives"]), (&Value::Null, &json!([])));
+        assert_eq!(explanation["changes_withheld"], json!(true), "roles and groups of others are not told");
+        let plain = ask(&world, &person, &question(&person, "read", "documents", "1")).await.expect(200);
+        assert!(plain.body["context"].get("explanation").is_none());
+        let refused = world.post(&format!("{PATH}?explain=true"), &question(&admin, "read", "documents", "1"));
+        refused.by(&stranger).send().await.expect_problem(403, "platform.denied");
+        world.post(&format!("{PATH}?explain=yes"), &question(&person, "read", "documents", "1"))
+            .by(&person).send().await.expect(400);
+    }
+
     async fn time_is_judged_when_it_is_asked(db: Database) {
         let world = World::new(db);
         let admin = world.administrator().await;
@@ -135,7 +183,11 @@ both_engines! {
         for _ in 0..4 {
             assert!(allowed(&world, &person, "read", "documents", "1").await);
         }
-        world.clock.advance(Duration::from_secs(10));
+        world.clock.advance(Duration::from_secs(9));
+        assert!(allowed(&world, &person, "read", "documents", "1").await);
+        world.clock.advance(Duration::from_micros(999_999));
+        assert!(allowed(&world, &person, "read", "documents", "1").await);
+        world.clock.advance(Duration::from_micros(1));
         assert!(!allowed(&world, &person, "read", "documents", "1").await);
     }
 

@@ -1,0 +1,126 @@
+//! The questions that are asked all day run on indexes, however much there is.
+
+use super::{HolderId, assignments, holders, members};
+use crate::model::Holder;
+use contracts::{GroupId, Time, UserId};
+use diesel::QueryResult;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types as st;
+use diesel_async::RunQueryDsl;
+use platform::db::{Database, Db, DbConn};
+use testkit::both_engines;
+
+/// Asks how a query would be run.
+struct Explained<Q>(Q);
+
+/// The answer of PostgreSQL has one column, that of SQLite four.
+struct OnSqlite<Q>(Q);
+
+impl<Q> QueryId for Explained<Q> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q> QueryId for OnSqlite<Q> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q> Query for Explained<Q> {
+    type SqlType = st::Text;
+}
+
+impl<Q> Query for OnSqlite<Q> {
+    type SqlType = (st::Integer, st::Integer, st::Integer, st::Text);
+}
+
+impl<Q: QueryFragment<Db>> QueryFragment<Db> for Explained<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Db>) -> QueryResult<()> {
+        out.push_sql("EXPLAIN ");
+        self.0.walk_ast(out)
+    }
+}
+
+impl<Q: QueryFragment<Db>> QueryFragment<Db> for OnSqlite<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Db>) -> QueryResult<()> {
+        out.push_sql("EXPLAIN QUERY PLAN ");
+        self.0.walk_ast(out)
+    }
+}
+
+async fn plan<Q>(c: &mut DbConn, query: Q) -> String
+where
+    Q: QueryFragment<Db> + Send + Sync + 'static,
+{
+    match c.dialect() {
+        Db::Postgres => {
+            let lines: Vec<String> = RunQueryDsl::<DbConn>::load(Explained(query), c).await.unwrap();
+            lines.join("\n")
+        }
+        _ => {
+            let rows: Vec<(i32, i32, i32, String)> =
+                RunQueryDsl::<DbConn>::load(OnSqlite(query), c).await.unwrap();
+            rows.into_iter().map(|row| row.3).collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
+/// Many users with roles everywhere and on things, and one big group.
+async fn fill(db: &Database, users: usize) {
+    let mut c = db.write().await.unwrap();
+    let series = match c.dialect() {
+        Db::Postgres => format!("generate_series(1, {users}) AS s(n)"),
+        _ => format!(
+            "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {users}) SELECT n FROM s) AS s"
+        ),
+    };
+    let (uuid, time) = match c.dialect() {
+        Db::Postgres => ("md5(n::text || '%')::uuid", "'2026-11-22T00:00:00Z'::timestamptz"),
+        _ => ("CAST(printf('%%016d', n * 7919 %% 1000003) AS BLOB)", "0"),
+    };
+    let id = |salt: &str| match uuid.contains("md5") {
+        true => uuid.replace('%', salt),
+        false => uuid.replace("%%", "%").replace("n * 7919", &format!("(n + {}) * 7919", salt.len() * 31)),
+    };
+    let sql = format!(
+        "INSERT INTO permissions_roles (name, permissions, inherits, revision, created_at, updated_at)
+           VALUES ('reader', '[\"documents:read\"]', '[]', 1, {time}, {time});
+         INSERT INTO permissions_assignments (id, subject_type, subject_id, role, created_at)
+           SELECT {a}, 'user', {user}, 'reader', {time} FROM {series};
+         INSERT INTO permissions_assignments (id, subject_type, subject_id, role, resource_type, resource_id, created_at)
+           SELECT {b}, 'user', {user}, 'reader', 'documents', 'd' || (n % 1000), {time} FROM {series};
+         INSERT INTO permissions_groups (id, name, revision, created_at, updated_at)
+           SELECT {user}, 'g' || n, 1, {time}, {time} FROM {series} WHERE n <= 50;
+         INSERT INTO permissions_group_members (group_id, member_type, member_id, added_at)
+           SELECT g.id, 'user', {user}, {time} FROM permissions_groups g, {series} WHERE n <= {some};
+         ANALYZE;",
+        a = id("a"), b = id("bbbbbbbb"), user = id(""), some = users / 50,
+    );
+    c.batch(&sql).await.unwrap();
+}
+
+both_engines! {
+    async fn the_frequent_questions_run_on_indexes(db: Database) {
+        let users = std::env::var("DOORWARD_TEST_ASSIGNMENTS").ok().and_then(|text| text.parse::<usize>().ok());
+        fill(&db, users.unwrap_or(40_000) / 2).await;
+        let mut c = db.read().await.unwrap();
+        let (user, after) = (Holder::User(UserId::new()), HolderId::new());
+        let (role, now) = ("reader".to_owned(), Time::from_micros(1_800_000_000_000_000));
+        let plans = [
+            ("permissions_assignments_subject", plan(&mut c, assignments::of_subject_query(user)).await),
+            ("permissions_group_members_member", plan(&mut c, members::of_member_query(user)).await),
+            ("permissions_assignments_holders", plan(&mut c, holders::everywhere(role.clone(), now, after, 51)).await),
+            (
+                "permissions_assignments_resource",
+                plan(&mut c, holders::somewhere(role, "documents".into(), "d7".into(), now, after, 51)).await,
+            ),
+            ("permissions_group_members", plan(&mut c, members::users_of_query(GroupId::new(), after, 51)).await),
+        ];
+        for (index, plan) in plans {
+            assert!(plan.contains(index), "{index} is not used:\n{plan}");
+            assert!(!plan.contains("Seq Scan") && !plan.contains("SCAN "), "{index}: everything is read:\n{plan}");
+            let sorts = plan.contains("Sort") || plan.contains("TEMP B-TREE");
+            assert!(!sorts || index.ends_with("subject"), "{index}: sorted:\n{plan}");
+        }
+    }
+}
