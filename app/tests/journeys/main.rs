@@ -20,6 +20,7 @@ mod chaos;
 mod client;
 mod commands;
 mod crash;
+mod groups;
 mod house;
 mod mail;
 mod messages;
