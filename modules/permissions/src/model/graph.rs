@@ -69,11 +69,6 @@ impl RoleGraph {
         self.nodes.keys().collect()
     }
 
-    /// How many roles there are.
-    pub(crate) fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
     /// One role.
     pub(crate) fn get(&self, name: &str) -> Option<&Role> {
         self.nodes.get(name).map(|node| &node.role)

@@ -143,11 +143,6 @@ impl GroupGraph {
         ids
     }
 
-    /// How many groups there are.
-    pub(crate) fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
     /// The name of a group.
     pub(crate) fn name(&self, id: GroupId) -> Option<&RoleName> {
         self.nodes.get(&id).map(|node| &node.name)
