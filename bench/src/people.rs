@@ -63,7 +63,8 @@ pub(crate) async fn people(address: SocketAddr, name: &str, count: usize) -> Vec
 
 async fn group_of(address: SocketAddr, emails: &[String]) -> Vec<Person> {
     let mut tasks = JoinSet::new();
-    for email in emails.iter().cloned() {
+    for email in emails {
+        let email = email.clone();
         tasks.spawn(async move {
             let body = json!({ "email": email, "password": PASSWORD });
             let answer = Api::new(address, None).post("/api/v1/auth/registrations", &body).await.unwrap();

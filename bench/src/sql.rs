@@ -12,7 +12,7 @@ use crate::Engine;
 
 pub(crate) enum Sql {
     Sqlite(Box<SqliteConnection>),
-    Postgres(Runtime, tokio_postgres::Client),
+    Postgres(Runtime, Box<tokio_postgres::Client>),
 }
 
 #[derive(QueryableByName)]
@@ -35,7 +35,7 @@ impl Sql {
             tokio::spawn(connection);
             client
         });
-        Self::Postgres(runtime, client)
+        Self::Postgres(runtime, Box::new(client))
     }
 
     pub(crate) fn engine(&self) -> Engine {

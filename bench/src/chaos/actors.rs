@@ -46,7 +46,7 @@ impl Actors {
         address: SocketAddr,
         ledger: Arc<Ledger>,
         root: Person,
-        people: Vec<Person>,
+        people: &[Person],
     ) -> Self {
         let world = World {
             address,

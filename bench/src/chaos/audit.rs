@@ -191,10 +191,10 @@ fn doubled_effects(tables: &Tables, entries: &[Entry]) -> Vec<String> {
                     wrong.push(format!("{count} notifications where one was acknowledged: {entry:?}"));
                 }
             }
-            Entry::Refreshed { used, next, .. } => {
-                if successors.insert(used, next).is_some_and(|other| other != next) {
-                    wrong.push(format!("a refresh token was exchanged for two different ones: {entry:?}"));
-                }
+            Entry::Refreshed { used, next, .. }
+                if successors.insert(used, next).is_some_and(|other| other != next) =>
+            {
+                wrong.push(format!("a refresh token was exchanged for two different ones: {entry:?}"));
             }
             _ => {}
         }

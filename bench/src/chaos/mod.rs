@@ -190,7 +190,7 @@ pub fn torment(options: &Options) -> Result<Findings, String> {
         (root, people(address, "person", actors::PEOPLE).await)
     });
     let ledger = Arc::new(Ledger::open(&folder.path().join("ledger")));
-    let actors = Actors::start(&runtime, address, Arc::clone(&ledger), root.clone(), people.clone());
+    let actors = Actors::start(&runtime, address, Arc::clone(&ledger), root, &people);
 
     let (mut recoveries, loaded) = (Vec::new(), Instant::now());
     for kill in 0..options.kills {

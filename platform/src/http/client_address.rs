@@ -164,9 +164,11 @@ fn node(text: &str) -> Option<IpAddr> {
 /// The `for` of one element (RFC 7239 section 4).
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     let pairs = outside_quotes(element, ';')?;
-    let mut named = pairs.into_iter().filter_map(|pair| pair.split_once('=')).filter_map(|(name, value)| {
-        name.trim_matches([' ', '\t']).eq_ignore_ascii_case("for").then(|| value.trim_matches([' ', '\t']))
-    });
+    let mut named = pairs
+        .into_iter()
+        .filter_map(|pair| pair.split_once('='))
+        .filter(|(name, _)| name.trim_matches([' ', '\t']).eq_ignore_ascii_case("for"))
+        .map(|(_, value)| value.trim_matches([' ', '\t']));
     let (value, second) = (named.next()?, named.next());
     let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
     node(quoted.unwrap_or(value)).filter(|_| second.is_none())

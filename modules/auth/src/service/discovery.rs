@@ -36,8 +36,8 @@ pub(crate) struct Published {
 
 impl Published {
     /// What this issuer publishes with these keys.
-    pub(super) fn of(issuer: &str, jwks: Vec<Value>) -> Result<Self, Error> {
-        let keys = read_jwks(&jwks)?;
+    pub(super) fn of(issuer: &str, jwks: &[Value]) -> Result<Self, Error> {
+        let keys = read_jwks(jwks)?;
         let mut algorithms: Vec<&str> = keys.iter().map(|key| Algorithm::name(key.algorithm())).collect();
         algorithms.sort_unstable();
         algorithms.dedup();

@@ -26,7 +26,7 @@ impl Service {
                 "updated_at": it.updated_at,
             })
         });
-        let sessions: Vec<Value> = sessions::all(&mut c, user).await?.into_iter().map(session).collect();
+        let sessions: Vec<Value> = sessions::all(&mut c, user).await?.iter().map(session).collect();
         let devices = devices::seen(&mut c, user).await?.into_iter();
         let devices: Vec<Value> =
             devices.map(|(first, last)| json!({ "first_seen_at": first, "last_seen_at": last })).collect();
@@ -36,7 +36,7 @@ impl Service {
     }
 }
 
-fn session(told: Told) -> Value {
+fn session(told: &Told) -> Value {
     json!({
         "id": told.id,
         "ip": told.client_address,

@@ -154,7 +154,7 @@ async fn write(
     if !fresh.is_empty() {
         written.extend(accounts::insert_all(tx, fresh).await?);
     }
-    let is_written = |draft: &&Box<Draft>| written.contains(&draft.account.id);
+    let is_written = |draft: &&Draft| written.contains(&draft.account.id);
     let passwords: Vec<_> = drafts()
         .filter(is_written)
         .filter_map(|draft| Some((draft.account.id, draft.password.clone()?)))

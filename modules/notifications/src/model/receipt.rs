@@ -133,7 +133,7 @@ mod tests {
         let tag: String = hmac::sign(&key, b"{}").as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         assert!(is_signed("hush", b"{}", &tag) && is_signed("hush", b"{}", &format!("sha256={tag}")));
         assert!(!is_signed("hush", b"{} ", &tag) && !is_signed("hush!", b"{}", &tag));
-        for forged in ["", "00", &tag[..62], &"ü".repeat(32)] {
+        for forged in ["", "00", &tag.chars().take(62).collect::<String>(), &"ü".repeat(32)] {
             assert!(!is_signed("hush", b"{}", forged), "{forged}");
         }
     }

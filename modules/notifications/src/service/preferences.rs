@@ -49,8 +49,9 @@ impl Service {
         Err(platform::http::precondition_failed().into())
     }
 
-    fn whole(&self, decided: Decided) -> Decided {
-        Decided { choices: whole(&decided.choices, &self.settings.categories), ..decided }
+    fn whole(&self, mut decided: Decided) -> Decided {
+        decided.choices = whole(&decided.choices, &self.settings.categories);
+        decided
     }
 }
 

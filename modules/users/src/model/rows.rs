@@ -152,7 +152,7 @@ impl Records {
         while !piece.is_empty() {
             let (result, read) = self.step(piece);
             piece = piece.get(read..).unwrap_or_default();
-            self.note(result, found)?;
+            self.note(&result, found)?;
         }
         Ok(())
     }
@@ -161,7 +161,7 @@ impl Records {
         loop {
             match self.step(&[]).0 {
                 ReadRecordResult::End => break,
-                result => self.note(result, found)?,
+                result => self.note(&result, found)?,
             }
         }
         if self.header.is_empty() { Err(header("A CSV begins with a header.")) } else { Ok(()) }
@@ -176,7 +176,7 @@ impl Records {
         (result, read)
     }
 
-    fn note(&mut self, result: ReadRecordResult, found: &mut Vec<Raw>) -> Result<()> {
+    fn note(&mut self, result: &ReadRecordResult, found: &mut Vec<Raw>) -> Result<()> {
         match result {
             ReadRecordResult::InputEmpty | ReadRecordResult::End => {}
             // The rest of the record is read over what is there of it.

@@ -148,7 +148,7 @@ mod tests {
         #[test]
         fn whatever_a_name_is_its_words_are_few_and_find_it(name in "\\PC{1,200}") {
             let mut profile = Profile::empty(UserId::new(), Time::from_micros(0));
-            profile.display_name = Some(name.clone());
+            profile.display_name = Some(name);
             let found = terms("mia@example.org", Some(&profile));
             prop_assert!(found.len() <= WORDS + 1);
             prop_assert!(found.iter().all(|term| term.chars().count() <= WORD && !term.contains('\0')));

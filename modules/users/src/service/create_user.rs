@@ -39,7 +39,7 @@ impl Service {
     ) -> Result<Answer, Error> {
         let now = self.clock.now();
         let user = key.map_or_else(UserId::new, |key| account_for(&key.scope, &key.key));
-        let (ask, said) = checked(new, Profile::empty(user, now))?;
+        let (ask, said) = checked(new, &Profile::empty(user, now))?;
         let (email, invited) = (ask.email.clone(), ask.invite);
         let account = self.auth.create_account(caller, ask).await?;
         let _forgetting = self.profiles.forgetting(vec![user]);
@@ -80,7 +80,7 @@ pub(super) async fn complete(
     Ok(())
 }
 
-fn checked(new: NewUser, empty: Profile) -> Result<(CreateAccount, Profile), Error> {
+fn checked(new: NewUser, empty: &Profile) -> Result<(CreateAccount, Profile), Error> {
     let mut fields = Fields::default();
     let email = fields.take("/email", EmailAddress::parse(&new.email));
     let default = if new.invite { AccountState::Unverified } else { AccountState::Active };
@@ -90,7 +90,7 @@ fn checked(new: NewUser, empty: Profile) -> Result<(CreateAccount, Profile), Err
     }
     let texts = [("display_name", &new.display_name), ("locale", &new.locale)];
     let texts = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text.clone()?.into())));
-    let profile = match Change::patch(&empty, &texts.collect()) {
+    let profile = match Change::patch(empty, &texts.collect()) {
         Ok(change) => Some(change.profile),
         Err(error) => {
             for field in error.fields {

@@ -248,6 +248,6 @@ impl World {
 
     /// The whole audit trail, newest first.
     pub(crate) async fn everything(&self) -> Vec<audit::Record> {
-        audit::list(&mut *self.db.read().await.unwrap(), &audit::Filter::default(), None, 500).await.unwrap()
+        audit::list(&mut self.db.read().await.unwrap(), &audit::Filter::default(), None, 500).await.unwrap()
     }
 }

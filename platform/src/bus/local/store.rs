@@ -213,7 +213,8 @@ pub(super) async fn waiting(c: &mut DbConn, limit: i64) -> Result<Vec<Waiting>> 
             deliveries::next_attempt_at,
             deliveries::last_error,
         ));
-    let rows: Vec<(EventId, String, String, i64, Time, Time, Option<String>)> = pending.load(c).await?;
+    type Row = (EventId, String, String, i64, Time, Time, Option<String>);
+    let rows: Vec<Row> = pending.load(c).await?;
     let waiting =
         |(event, event_type, subscriber, attempts, created_at, next_attempt_at, last_error)| Waiting {
             event,

@@ -122,7 +122,7 @@ fn the_statistics_would_tell_half_a_millisecond() {
     let alike: Vec<Vec<f64>> =
         (0..5).map(|kind| (0..EACH).map(|n| 20_000.0 + noise(n * 31 + kind * 17)).collect()).collect();
     assert_eq!(told(&alike), Vec::<String>::new());
-    let mut different = alike.clone();
+    let mut different = alike;
     different[3].iter_mut().for_each(|it| *it += 500.0);
     assert_eq!(told(&different).len(), 1);
 }

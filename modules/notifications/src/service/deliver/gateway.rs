@@ -22,11 +22,11 @@ use crate::settings::{Format, Kind, Settings, Sms, SmsProvider};
 /// How much of an answer is read, in bytes.
 const ANSWER_LIMIT: usize = 16 * 1024;
 
+/// A provider, and what a part costs there.
+type Priced = (Arc<dyn Channel>, u64);
+
 /// The providers that the settings name, in order, with what a part costs there. `receipts` is where they report to.
-pub(in crate::service) fn gateways(
-    settings: &Settings,
-    receipts: &str,
-) -> Result<Vec<(Arc<dyn Channel>, u64)>, StartError> {
+pub(in crate::service) fn gateways(settings: &Settings, receipts: &str) -> Result<Vec<Priced>, StartError> {
     let Sms { primary, fallback, .. } = &settings.sms;
     let named = super::line::NAMES.into_iter().zip([primary, fallback]);
     let wanted = named.filter(|(_, provider)| provider.kind != Kind::None);

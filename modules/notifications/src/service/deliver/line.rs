@@ -68,7 +68,7 @@ impl Line {
             match self.ask(provider, letter).await {
                 Ok(taken) => return Ok(taken),
                 Err(failure) if failure.kind == FailureKind::Temporary => {
-                    failed.push((provider.name, failure))
+                    failed.push((provider.name, failure));
                 }
                 Err(failure) => return Err(Failure { provider: Some(provider.name), ..failure }),
             }
