@@ -12,7 +12,8 @@
     clippy::disallowed_methods,
     unreachable_pub,
     missing_docs,
-    reason = "a test fails by panicking, and these start processes"
+    dead_code,
+    reason = "a test fails by panicking, these start processes, and other suites borrow the house"
 )]
 
 mod administration;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use testkit::mail_trap::MailTrap;
 
-use crate::client::{Answer, Ask, Person};
+use crate::client::{Ask, Person};
 use crate::house::{House, Shape, token_in};
 use crate::recipes::{Done, Tells, World};
 
