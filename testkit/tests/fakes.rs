@@ -50,7 +50,7 @@ async fn permissions_conforms() {
     fake.allow(user, "documents:read");
     fake.add_role("editor");
     let administrators = [UserId::new(), UserId::new()];
-    administrators.map(|one| fake.add_administrator(one));
+    administrators.iter().for_each(|one| fake.add_administrator(*one));
     conforms::permissions(&*fake, user, administrators).await;
     let remote = RemotePermissions(far::serve(move || permissions_routes(fake.clone())).await);
     conforms::permissions(&remote, user, administrators).await;

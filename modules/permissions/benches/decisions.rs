@@ -21,6 +21,7 @@ use testkit::databases::{Engine, run};
 const HOT: usize = 1_000;
 const ROUNDS: usize = 200;
 
+#[expect(clippy::disallowed_methods, reason = "a bench is told by its environment how much")]
 fn main() {
     let wanted = std::env::var("DOORWARD_BENCH_ASSIGNMENTS").ok().and_then(|text| text.parse().ok());
     run(Engine::Sqlite, &[platform::MIGRATIONS, MIGRATIONS], async |database| {

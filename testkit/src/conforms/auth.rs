@@ -84,10 +84,10 @@ async fn create_accounts(auth: &dyn Auth, caller: &Caller) {
     assert_eq!(found.as_ref(), Some(&made));
 
     let twin = CreateAccount { user: UserId::new(), ..ask };
-    told(auth.create_account(caller, twin.clone()).await.unwrap_err(), Kind::Conflict, Some("/email"));
+    told(&auth.create_account(caller, twin.clone()).await.unwrap_err(), Kind::Conflict, Some("/email"));
     assert_eq!(auth.find_account(caller, FindAccount { user: twin.user }).await.unwrap(), None);
     let weak = CreateAccount { password: Some(Concealed::new("short")), ..account_to_make() };
-    told(auth.create_account(caller, weak).await.unwrap_err(), Kind::Invalid, Some("/password"));
+    told(&auth.create_account(caller, weak).await.unwrap_err(), Kind::Invalid, Some("/password"));
     let bare = CreateAccount { password: None, state: AccountState::Unverified, ..account_to_make() };
     assert!(!auth.create_account(caller, bare).await.unwrap().email_verified);
 
@@ -117,11 +117,11 @@ async fn change_accounts(auth: &dyn Auth, caller: &Caller) {
     let change = async |ask| auth.change_account(caller, ask).await;
 
     let unknown = ChangeAccount { user: UserId::new(), ..to(AccountState::Disabled) };
-    told(change(unknown).await.unwrap_err(), Kind::NotFound, None);
+    told(&change(unknown).await.unwrap_err(), Kind::NotFound, None);
     let stale = ChangeAccount { revision: Some(made.revision + 1), ..to(AccountState::Disabled) };
-    told(change(stale).await.unwrap_err(), Kind::Conflict, None);
+    told(&change(stale).await.unwrap_err(), Kind::Conflict, None);
     let taken = ChangeAccount { email: Some(other.email), ..nothing.clone() };
-    told(change(taken).await.unwrap_err(), Kind::Conflict, Some("/email"));
+    told(&change(taken).await.unwrap_err(), Kind::Conflict, Some("/email"));
     assert_eq!(change(nothing.clone()).await.unwrap(), made, "asking for nothing changes nothing");
     assert_eq!(change(to(AccountState::Active)).await.unwrap(), made, "nor does what is so already");
 
@@ -174,7 +174,7 @@ async fn import_accounts(auth: &dyn Auth, caller: &Caller) {
             }
             ImportOutcome::Present(_) => "present",
             ImportOutcome::Refused(error) => {
-                told(error, Kind::Conflict, Some("/email"));
+                told(&error, Kind::Conflict, Some("/email"));
                 "refused"
             }
         });
@@ -190,7 +190,7 @@ async fn import_accounts(auth: &dyn Auth, caller: &Caller) {
 }
 
 #[track_caller]
-fn told(error: Error, kind: Kind, pointer: Option<&str>) {
+fn told(error: &Error, kind: Kind, pointer: Option<&str>) {
     let told = error.fields.first().map(|field| field.pointer.as_str());
     assert_eq!((error.kind, told), (kind, pointer), "{error:?}");
 }

@@ -145,8 +145,9 @@ async fn write(
     rows: Vec<Row>,
     now: Time,
 ) -> Result<Vec<ImportOutcome>, Error> {
-    let drafts =
-        || rows.iter().filter_map(|row| if let Row::Draft(draft) = row { Some(draft) } else { None });
+    let drafts = || {
+        rows.iter().filter_map(|row| if let Row::Draft(draft) = row { Some(draft.as_ref()) } else { None })
+    };
     // In one order, so that two imports of the same people don't wait for each other without end.
     let mut fresh: Vec<Account> = drafts().map(|draft| draft.account.clone()).collect();
     fresh.sort_by(|one, other| one.email.0.cmp(&other.email.0));

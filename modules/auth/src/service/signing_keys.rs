@@ -121,8 +121,8 @@ impl SigningKeys {
         let published = if same && before.at != Time::MIN {
             Arc::clone(&before.published)
         } else {
-            let jwks = keys.iter().map(|key| key.public_jwk.clone()).collect();
-            Arc::new(Published::of(&self.issuer, jwks)?)
+            let jwks: Vec<Value> = keys.iter().map(|key| key.public_jwk.clone()).collect();
+            Arc::new(Published::of(&self.issuer, &jwks)?)
         };
         let held = Arc::new(Held { at: now, keys, published });
         *self.held.write().unwrap_or_else(PoisonError::into_inner) = held;

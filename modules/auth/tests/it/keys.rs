@@ -69,7 +69,7 @@ both_engines! {
         assert_eq!((published.len(), used.len()), (2, 2), "two processes made one new key");
         let second = used.keys().find(|kid| **kid != first).unwrap();
         assert!(used[second].since(published[second]) > Duration::from_secs(300), "published before it signed");
-        assert_eq!(kids(&one).await, std::slice::from_ref(&second), "the old key has retired");
+        assert_eq!(kids(&one).await, std::slice::from_ref(second), "the old key has retired");
         assert_eq!(count(&db, "auth_signing_keys WHERE length(private_key) = 0").await, 1, "and is wiped");
     }
 

@@ -5,7 +5,7 @@ use crate::world::{World, cold, warm};
 use contracts::permissions::{AssignRole, Evaluate, Permissions as _, ResourceRef, Subject};
 use contracts::{Caller, GroupId, UserId};
 use platform::db::Database;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use testkit::both_engines;
@@ -31,15 +31,18 @@ impl Dice {
     }
 }
 
+/// A thing, as its type and its id.
+type Thing = (String, String);
+
 /// The same world, as plain words.
 #[derive(Default)]
 struct Plain {
     /// By role: permissions, and the role that it inherits.
-    roles: BTreeMap<String, (Vec<(String, String)>, Option<String>)>,
+    roles: BTreeMap<String, (Vec<Thing>, Option<String>)>,
     /// Group and member.
     inside: BTreeSet<(GroupId, String)>,
     /// Holder, role, thing, whether it has ended.
-    given: BTreeMap<(String, String, Option<(String, String)>), bool>,
+    given: BTreeMap<(String, String, Option<Thing>), bool>,
 }
 
 impl Plain {
@@ -195,7 +198,7 @@ async fn search(here: &World, admin: &crate::world::Person, plain: &Plain, peopl
             });
             let reply = here.post("/access/v1/search/resource", &body).by(admin).send().await.expect(200);
             let listed = |id: &str| {
-                reply.body["results"].as_array().unwrap().iter().any(|one| one["id"] == Value::from(id))
+                reply.body["results"].as_array().unwrap().iter().any(|one| one["id"] == *id)
                     || reply.body["context"]["whole_type"] == json!(true)
             };
             for id in IDS {

@@ -110,7 +110,7 @@ both_engines! {
                 }
             }
         }
-        let ids: Vec<UserId> = walk(&mut *db.read().await.unwrap(), Sort::Newest, None, None, 400)
+        let ids: Vec<UserId> = walk(&mut db.read().await.unwrap(), Sort::Newest, None, None, 400)
             .await.unwrap().into_iter().map(|entry| entry.id).collect();
         for word in ["user1", "u", "example.org", "user19999@example.org", "nobody", "mia"] {
             runs_along_an_index(word, &plan(&db, search::beginning(word).limit(5_001)).await);

@@ -7,7 +7,6 @@ use contracts::auth::{AccountState, Auth as _, ImportAccount, ImportAccounts, Im
 use contracts::{Concealed, Error, Kind, UserId};
 use platform::db::Database;
 use serde_json::json;
-use std::time::Instant;
 use testkit::both_engines;
 
 /// A password as the reference implementation of Argon2 hashed it, from its own tests.
@@ -73,7 +72,7 @@ both_engines! {
             again,
             account("good@example.test"),
         ];
-        let outcomes = import(&world, rows).await;
+        let outcomes = import(&world, rows.clone()).await;
         let told: Vec<_> = outcomes[..8].iter().map(|it| refused(it).1).collect();
         let expected: [&[(&str, &str)]; 8] = [
             &[("/email", "taken")], &[("/password_hash", "unknown_format")], &[("/password_hash", "unknown_format")],

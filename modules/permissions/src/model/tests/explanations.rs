@@ -177,7 +177,7 @@ fn the_change_that_gives_least_comes_first() {
     assert_eq!(
         found,
         [
-            Change::AssignRole { role: name("reader"), resource: on_it.clone() },
+            Change::AssignRole { role: name("reader"), resource: on_it },
             Change::AddPermission { role: name("guest"), permission },
         ]
     );
