@@ -123,7 +123,7 @@ both_engines! {
             password_hash: Some(Concealed::new(HASH)),
             ..account(&format!("m{n}@example.test"))
         }).collect();
-        let outcomes = import(&world, rows).await;
+        let outcomes = import(&world, rows.clone()).await;
         assert_eq!(outcomes.iter().filter(|it| matches!(it, ImportOutcome::Created(_))).count(), 1_000);
         assert_eq!(count(&world.db, "auth_credentials").await, 1_000);
         let again = import(&world, rows.clone()).await;
