@@ -314,7 +314,7 @@ fn nobody_passes_on_what_he_lacks() {
 
 #[test]
 fn a_group_brings_what_it_and_those_around_it_hold() {
-    let (sales, europe, mia) = (GroupId::new(), GroupId::new(), UserId::new());
+    let (sales, europe) = (GroupId::new(), GroupId::new());
     let groups = vec![(sales, name("sales")), (europe, name("sales-eu"))];
     let given = vec![(sales, held("reader")), (europe, held_on("writer", "documents", "1"))];
     let roles =
@@ -331,7 +331,8 @@ fn a_group_brings_what_it_and_those_around_it_hold() {
     assert!(!may(&[GroupId::new()], "read", "1"), "a group that is gone brings nothing");
     let own = Own::group(europe);
     assert_ne!(Effective::new(&policy, &own, NOW).decide(ask("read", "documents", "1")), Decision::Refused);
-    let itself = Question::new(Holder::User(mia), "read", "documents", None, Some(&mia.to_string()));
+    let id = europe.to_string();
+    let itself = Question::new(Holder::Group(europe), "delete", "user", Some(&id), Some(&id));
     assert_eq!(Effective::new(&policy, &own, NOW).decide(itself), Decision::Refused, "a group is no member");
 }
 

@@ -10,6 +10,9 @@ use diesel_async::RunQueryDsl;
 use platform::db::{Database, Db, DbConn};
 use testkit::both_engines;
 
+/// How many assignments there are: enough for the engines to prefer indexes.
+const ASSIGNMENTS: usize = 40_000;
+
 /// Asks how a query would be run.
 struct Explained<Q>(Q);
 
@@ -74,34 +77,30 @@ async fn fill(db: &Database, users: usize) {
             "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {users}) SELECT n FROM s) AS s"
         ),
     };
-    let (uuid, time) = match c.dialect() {
-        Db::Postgres => ("md5(n::text || '%')::uuid", "'2026-11-22T00:00:00Z'::timestamptz"),
-        _ => ("CAST(printf('%%016d', n * 7919 %% 1000003) AS BLOB)", "0"),
-    };
-    let id = |salt: &str| match uuid.contains("md5") {
-        true => uuid.replace('%', salt),
-        false => uuid.replace("%%", "%").replace("n * 7919", &format!("(n + {}) * 7919", salt.len() * 31)),
+    let (id, time) = match c.dialect() {
+        Db::Postgres => ("gen_random_uuid()", "'2026-11-22T00:00:00Z'::timestamptz"),
+        _ => ("randomblob(16)", "0"),
     };
     let sql = format!(
         "INSERT INTO permissions_roles (name, permissions, inherits, revision, created_at, updated_at)
            VALUES ('reader', '[\"documents:read\"]', '[]', 1, {time}, {time});
          INSERT INTO permissions_assignments (id, subject_type, subject_id, role, created_at)
-           SELECT {a}, 'user', {user}, 'reader', {time} FROM {series};
+           SELECT {id}, 'user', {id}, 'reader', {time} FROM {series};
          INSERT INTO permissions_assignments (id, subject_type, subject_id, role, resource_type, resource_id, created_at)
-           SELECT {b}, 'user', {user}, 'reader', 'documents', 'd' || (n % 1000), {time} FROM {series};
+           SELECT {id}, 'user', {id}, 'reader', 'documents', 'd' || (n % 10), {time} FROM {series};
          INSERT INTO permissions_groups (id, name, revision, created_at, updated_at)
-           SELECT {user}, 'g' || n, 1, {time}, {time} FROM {series} WHERE n <= 50;
+           SELECT {id}, 'g' || n, 1, {time}, {time} FROM {series} WHERE n <= 50;
          INSERT INTO permissions_group_members (group_id, member_type, member_id, added_at)
-           SELECT g.id, 'user', {user}, {time} FROM permissions_groups g, {series} WHERE n <= {some};
+           SELECT g.id, 'user', {id}, {time} FROM permissions_groups g, {series} WHERE n <= {some};
          ANALYZE;",
-        a = id("a"), b = id("bbbbbbbb"), user = id(""), some = users / 50,
+        some = users / 50,
     );
     c.batch(&sql).await.unwrap();
 }
 
 both_engines! {
     async fn the_frequent_questions_run_on_indexes(db: Database) {
-        fill(&db, 20_000).await;
+        fill(&db, ASSIGNMENTS / 2).await;
         let mut c = db.read().await.unwrap();
         let (user, after) = (Holder::User(UserId::new()), HolderId::new());
         let (role, now) = ("reader".to_owned(), Time::from_micros(1_800_000_000_000_000));
@@ -119,7 +118,9 @@ both_engines! {
             assert!(plan.contains(index), "{index} is not used:\n{plan}");
             assert!(!plan.contains("Seq Scan") && !plan.contains("SCAN "), "{index}: everything is read:\n{plan}");
             let sorts = plan.contains("Sort") || plan.contains("TEMP B-TREE");
-            assert!(!sorts || index.ends_with("subject"), "{index}: sorted:\n{plan}");
+            // What one subject has may be sorted: it is little.
+            let little = index.ends_with("_subject") || index.ends_with("_member");
+            assert!(!sorts || little, "{index}: sorted:\n{plan}");
         }
     }
 }
