@@ -72,7 +72,7 @@ both_engines! {
             again,
             account("good@example.test"),
         ];
-        let outcomes = import(&world, rows.clone()).await;
+        let outcomes = import(&world, rows).await;
         let told: Vec<_> = outcomes[..8].iter().map(|it| refused(it).1).collect();
         let expected: [&[(&str, &str)]; 8] = [
             &[("/email", "taken")], &[("/password_hash", "unknown_format")], &[("/password_hash", "unknown_format")],
