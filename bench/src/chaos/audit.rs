@@ -40,7 +40,7 @@ const PAIRS: [(&str, &str); 7] = [
 
 /// Waits until every event is delivered and every message is sent.
 pub(super) fn wait_settled(sql: &mut Sql) -> Result<(), String> {
-    let end = Instant::now() + Duration::from_secs(120);
+    let (begun, mut told) = (Instant::now(), 10);
     loop {
         let open = [
             sql.number("count(*)", "FROM platform_outbox WHERE status = 'pending'"),
@@ -50,9 +50,13 @@ pub(super) fn wait_settled(sql: &mut Sql) -> Result<(), String> {
         if open.iter().all(|count| *count == 0) {
             return Ok(());
         }
-        if Instant::now() > end {
+        if begun.elapsed().as_secs() >= told {
+            told += 10;
+            eprintln!("chaos: still under way: {open:?} events, deliveries, messages");
+        }
+        if begun.elapsed() > Duration::from_secs(180) {
             return Err(format!(
-                "after two minutes {open:?} events, deliveries, messages are still under way"
+                "after three minutes {open:?} events, deliveries, messages are still under way"
             ));
         }
         std::thread::sleep(Duration::from_millis(100));

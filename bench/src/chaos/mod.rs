@@ -67,10 +67,11 @@ pub struct Findings {
 
 /// What was claimed by a process that is gone is claimed again after its lease: here after seconds, not a minute.
 /// Mail goes to a server of ours.
-const SETTINGS: [(&str, &str); 16] = [
+const SETTINGS: [(&str, &str); 17] = [
     ("DOORWARD__LIMITS__LOGINS__PER_ADDRESS", "0"),
     ("DOORWARD__LIMITS__REGISTRATIONS__PER_ADDRESS", "0"),
     ("DOORWARD__NOTIFICATIONS__LIMITS__EMAIL", "1000000"),
+    ("DOORWARD__NOTIFICATIONS__LIMITS__EMAIL_SECURITY", "1000000"),
     ("DOORWARD__NOTIFICATIONS__LIMITS__INBOX", "1000000"),
     ("DOORWARD__OUTBOX__DEADLINE_MS", "1000"),
     ("DOORWARD__OUTBOX__LEASE_MS", "3000"),
@@ -218,13 +219,14 @@ pub fn torment(options: &Options) -> Result<Findings, String> {
     let audited = audit::tables(&mut sql, &entries, &people, &sink);
     findings.violations.extend(audited.violations);
     findings.violations.extend(audit::integrity(&mut sql));
-    findings.violations.extend(runtime.block_on(tokens::check(address, &entries)));
     if victim.house.logged("panicked") > 0 || victim.house.logged("A panic at") > 0 {
         findings.violations.push("there is a panic in the log".to_owned());
     }
     if options.sabotage {
         findings.overlooked = sabotage::try_all(&mut sql, &entries, &people, &sink);
     }
+    // The last, because it uses tokens up and ends sessions.
+    findings.violations.extend(runtime.block_on(tokens::check(address, &entries)));
     findings.text = text(options, &findings, &entries, &seen, &audited.counted, &recoveries, under_load);
     victim.house.stop();
     Ok(findings)

@@ -59,8 +59,9 @@ pub(super) fn fill(sql: &mut Sql, count: u64) {
     let text_id = sql.id(id);
     let mut all = vec![
         format!(
-            "INSERT INTO auth_accounts (id, email, state, verified_at, credential_version, revision, created_at, updated_at) \
-             SELECT {id}, 'member' || {digits} || '@example.org', 'active', {now}, 1, 1, {now}, {now} {numbers}"
+            "INSERT INTO auth_accounts (id, email, state, verified_at, credential_version, revision, self_registered, \
+             created_at, updated_at) SELECT {id}, 'member' || {digits} || '@example.org', 'active', {now}, 1, 1, {yes}, \
+             {now}, {now} {numbers}"
         ),
         format!(
             "INSERT INTO auth_credentials (account_id, password_hash, updated_at) SELECT {id}, '{hash}', {now} {numbers}"
