@@ -43,7 +43,10 @@ async fn every_cache_tells_its_hits_misses_admissions_and_invalidations() {
                 "{metric} {label}\n{text}"
             );
         }
-        for event in ["hits", "misses", "admissions"] {
+        // What a hot user may do is at hand above these two, so that they are asked only when that is made anew.
+        let asked: &[&str] =
+            if cache.starts_with("permissions") { &["misses"] } else { &["hits", "misses", "admissions"] };
+        for event in asked {
             let count = number(&text, &format!("doorward_cache_{event}_total"), &[&label]);
             assert!(count >= 1.0, "{event} of {cache}: {count}");
         }

@@ -246,19 +246,20 @@ impl World {
                 Some(as_person(&self.root, &at(bare(ask(&none)), &[&id]), Both).await)
             }
             ("POST", "/api/v1/groups") => {
-                Some(as_person(&self.root, &ask(&json!({ "name": "Writers" })), After).await)
+                Some(as_person(&self.root, &ask(&json!({ "name": "writers" })), After).await)
             }
             (_, "/api/v1/groups/{id}") => {
-                let id = self.group(&format!("Group {method}")).await;
+                let id = self.group(&format!("group-{}", method.to_lowercase())).await;
                 let (ask, tells) = match method {
                     "DELETE" => (bare(ask(&none)), Before),
-                    _ => (ask(&json!({ "name": "Renamed" })), Both),
+                    _ => (ask(&json!({ "name": "renamed" })), Both),
                 };
                 let ask = self.matching(&self.root, at(ask, &[&id])).await;
                 Some(as_person(&self.root, &ask, tells).await)
             }
             (_, "/api/v1/groups/{id}/members/{type}/{member}") => {
-                let (mia, id) = (self.somebody().await, self.group(&format!("Members {method}")).await);
+                let (mia, id) =
+                    (self.somebody().await, self.group(&format!("members-{}", method.to_lowercase())).await);
                 let ask = at(bare(ask(&none)), &[&id, "user", &mia.id]);
                 if method == "DELETE" {
                     let add = Ask::new(Method::PUT, &ask.path);
@@ -283,7 +284,7 @@ impl World {
             ("PUT", "/api/v1/notification-preferences") => {
                 let mia = self.somebody().await;
                 let ask = self.matching(&mia, ask(&json!({ "marketing": { "email": false } }))).await;
-                Some(as_person(&mia, &ask, Both).await)
+                Some(as_person(&mia, &ask, After).await)
             }
             ("POST", "/api/v1/inbox/read" | "/api/v1/inbox/{id}/read") => {
                 let mia = self.somebody().await;
