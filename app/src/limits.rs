@@ -170,7 +170,7 @@ fn class_of(method: &HttpMethod, path: &str) -> Class {
     let named = TABLE.iter().find(|(known, at, _)| known == method && *at == path);
     let below =
         |root: &&str| path.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let others = ADMINISTRATION.iter().any(|root| below(root)) && !path.starts_with("/api/v1/users/me");
+    let others = ADMINISTRATION.iter().any(below) && !path.starts_with("/api/v1/users/me");
     match named {
         Some((_, _, class)) => *class,
         None if *method == HttpMethod::Get => Reads,

@@ -34,7 +34,7 @@ async fn entries(root: &Person, request: &str) -> Vec<Value> {
         found.extend(items.into_iter().filter(|item| item["request_id"] == request));
         match page.body["next_cursor"].as_str() {
             Some(cursor) if found.is_empty() => {
-                path = format!("/api/v1/audit-events?limit=200&cursor={cursor}")
+                path = format!("/api/v1/audit-events?limit=200&cursor={cursor}");
             }
             _ => return found,
         }
