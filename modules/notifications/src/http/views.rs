@@ -82,7 +82,7 @@ pub(super) struct ListQuery {
     /// Made of this template.
     template: Option<String>,
     /// Over this channel, perhaps beside others: `email`, `sms` or `inbox`.
-    #[param(value_type = Option<Channel>)]
+    #[param(inline, value_type = Option<Channel>)]
     channel: Option<Channel>,
     /// Of this category.
     category: Option<String>,

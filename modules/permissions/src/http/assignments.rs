@@ -87,6 +87,7 @@ struct AssignmentQuery {
     #[param(value_type = Option<String>, format = Uuid)]
     subject: Option<UserId>,
     /// Only what was given to users, or only what was given to groups.
+    #[param(inline)]
     subject_type: Option<SubjectType>,
     /// The name of a role: only its assignments.
     #[param(value_type = Option<String>)]
@@ -96,6 +97,7 @@ struct AssignmentQuery {
     /// An id: only what is about one thing of that id. Of which type is said with `resource_type`.
     resource_id: Option<String>,
     /// Only what counts now, or only what has ended.
+    #[param(inline)]
     state: Option<State>,
 }
 
