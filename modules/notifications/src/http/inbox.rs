@@ -173,19 +173,23 @@ pub(super) async fn read_inbox(user: User, service: web::Data<Service>) -> Resul
 #[serde(deny_unknown_fields)]
 pub(super) struct StreamQuery {
     /// After this number, for clients that can't send `Last-Event-ID` at first. From now on when both are absent.
-    #[param(minimum = 0)]
-    after: Option<i64>,
+    after: Option<u64>,
 }
 
 impl StreamQuery {
     /// The header goes before the query: a browser that comes back sends what it saw last.
     fn position(&self, request: &HttpRequest) -> Result<Option<i64>, Problem> {
-        let wrong =
-            || Problem::malformed("platform.invalid_last_event_id", "Last-Event-ID must be a number.");
+        let wrong = || {
+            Problem::malformed(
+                "platform.invalid_last_event_id",
+                "Last-Event-ID must be a number, and not below zero.",
+            )
+        };
         let header = request.headers().get("last-event-id").filter(|value| !value.is_empty());
         let header =
             header.map(|value| value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(wrong));
-        Ok(header.transpose()?.or(self.after))
+        let after: Option<u64> = header.transpose()?.or(self.after);
+        Ok(after.map(|number| i64::try_from(number).unwrap_or(i64::MAX)))
     }
 }
 
@@ -198,7 +202,7 @@ impl StreamQuery {
     tag = "notifications",
     params(
         StreamQuery,
-        ("Last-Event-ID" = Option<i64>, Header, description = "The number that was seen last; goes before `after`."),
+        ("Last-Event-ID" = Option<u64>, Header, description = "The number that was seen last; goes before `after`."),
     ),
     responses(
         (status = 200, description = "Events, until it ends.", body = InboxItemView, content_type = "text/event-stream"),
