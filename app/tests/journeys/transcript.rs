@@ -100,6 +100,8 @@ impl Transcript {
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"),
             (r#""request_id": "[^"]+""#, r#""request_id": "<request>""#),
             (r#""(kid|x|y)": "[A-Za-z0-9_-]{20,}""#, r#""$1": "<key>""#),
+            // The entity tag of something that is new in each run, such as keys: a digest, not a revision.
+            (r#"etag: "[A-Za-z0-9_-]{20,}""#, r#"etag: "<digest>""#),
             (r"127\.0\.0\.1:\d+", "<address>"),
             (r"cursor=[A-Za-z0-9_.-]+", "cursor=<cursor>"),
             (r#""next_cursor": "[^"]+""#, r#""next_cursor": "<cursor>""#),

@@ -100,7 +100,7 @@ fn damages(sql: &Sql, entries: &[Entry]) -> Vec<(&'static str, String)> {
         "a mail that counts as sent and never came",
         format!(
             "UPDATE notifications_deliveries SET rfc_message_id = 'nowhere' WHERE {}",
-            first("notifications_deliveries", "state = 'sent'")
+            first("notifications_deliveries", "state = 'sent' AND channel = 'email'")
         ),
     ));
     damages
