@@ -105,9 +105,7 @@ impl Bus for LocalBus {
         if deliveries.is_empty() {
             return Ok(());
         }
-        let mut c = self.db.write().await?;
-        store::insert(&mut c, &deliveries).await?;
-        drop(c);
+        self.db.transaction(async |tx| store::insert(tx, &deliveries).await).await?;
         for desk in &self.desks {
             if events.iter().any(|event| desk.hears(&event.event_type)) {
                 desk.wake();

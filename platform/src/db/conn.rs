@@ -21,13 +21,13 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use super::collected::Collected;
 use super::dialect::Db;
 use super::error::{Error, Result};
+use super::group::{Group, Membership};
 use super::rows::DbRow;
 use super::sqlite::SqliteLink;
 
 /// A connection to the database, to which every query of every store goes.
 pub struct DbConn {
     dialect: Db,
-    read_only: bool,
     link: Link,
     /// PostgreSQL's own connection keeps this by itself.
     transactions: AnsiTransactionManager,
@@ -67,17 +67,16 @@ type Rows = BoxStream<'static, QueryResult<DbRow>>;
 
 impl DbConn {
     pub(super) fn postgres(connection: AsyncPgConnection) -> Self {
-        Self::new(Db::Postgres, false, Link::Postgres(Box::new(connection)))
+        Self::new(Db::Postgres, Link::Postgres(Box::new(connection)))
     }
 
-    pub(super) fn sqlite(link: SqliteLink, read_only: bool) -> Self {
-        Self::new(Db::Sqlite, read_only, Link::Sqlite(link))
+    pub(super) fn sqlite(link: SqliteLink) -> Self {
+        Self::new(Db::Sqlite, Link::Sqlite(link))
     }
 
-    fn new(dialect: Db, read_only: bool, link: Link) -> Self {
+    fn new(dialect: Db, link: Link) -> Self {
         Self {
             dialect,
-            read_only,
             link,
             transactions: AnsiTransactionManager::default(),
             instrumentation: None,
@@ -124,6 +123,49 @@ impl DbConn {
         };
         gone || self.health.gone.load(Ordering::Relaxed)
             || AnsiTransactionManager::is_broken_transaction_manager(self)
+    }
+
+    /// Joins the group of transactions that is open on this SQLite connection; begins one when there is none.
+    pub(super) async fn join_group(&mut self) -> Result<Membership> {
+        let Link::Sqlite(link) = &mut self.link else { return Err(closed().into()) };
+        let joined = link.join_group().await;
+        Ok(self.health.watch(joined)?)
+    }
+
+    /// Whether a group is open, and no more transactions should join it.
+    pub(super) fn has_full_group(&self) -> bool {
+        matches!(&self.link, Link::Sqlite(link) if link.group().is_some_and(Group::is_full))
+    }
+
+    /// Whether a group is open.
+    pub(super) fn has_group(&self) -> bool {
+        matches!(&self.link, Link::Sqlite(link) if link.group().is_some())
+    }
+
+    /// Commits the open group, if there is one; its members hear what became of it.
+    pub(super) async fn end_group(&mut self) {
+        if let Link::Sqlite(link) = &mut self.link
+            && link.end_group().await.is_err()
+        {
+            self.close();
+        }
+    }
+
+    /// The same on this thread, for one who can't wait.
+    pub(super) fn end_group_here(&mut self) {
+        if let Link::Sqlite(link) = &mut self.link
+            && link.end_group_here().is_err()
+        {
+            self.close();
+        }
+    }
+
+    /// Undoes the innermost transaction without waiting; false where that can't be done.
+    pub(super) fn undo_here(&mut self) -> bool {
+        let undone = self
+            .has_group()
+            .then(|| AnsiTransactionManager::rollback_transaction(self).now_or_never().is_some_and(|it| it.is_ok()));
+        undone.unwrap_or(false)
     }
 
     /// Closes the connection at once; what was open is rolled back.
@@ -183,11 +225,7 @@ impl SimpleAsyncConnection for DbConn {
     async fn batch_execute(&mut self, sql: &str) -> QueryResult<()> {
         let result = match &mut self.link {
             Link::Postgres(connection) => connection.batch_execute(sql).await,
-            // A writer takes SQLite's lock when it begins: taking it later, after others wrote, always fails.
-            Link::Sqlite(link) if sql == "BEGIN" && !self.read_only => {
-                link.batch_execute("BEGIN IMMEDIATE".to_owned()).await
-            }
-            Link::Sqlite(link) => link.batch_execute(sql.to_owned()).await,
+            Link::Sqlite(link) => link.batch_execute(sql).await,
             Link::Closed => Err(closed()),
         };
         self.health.watch(result)

@@ -1,14 +1,16 @@
 //! `Database`: hands out connections, runs transactions, and tells the relay when one has published something.
 //!
 //! SQLite gets one writer and several readers that refuse to write; waiting for the writer happens here, fairly and
-//! without a busy loop. PostgreSQL gets one pool, used for both.
+//! without a busy loop, and those who wait share a commit (`group.rs`). PostgreSQL gets one pool, used for both.
 
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use deadpool::Runtime;
-use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
+use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult, Timeouts};
+use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -74,7 +76,11 @@ impl Database {
     /// # Errors
     /// [`Error::Unavailable`] when none is free or can be made in time.
     pub async fn write(&self) -> Result<Conn> {
-        take(&self.writers).await
+        let turn = Turn::wait(self);
+        let mut connection = take(&self.writers).await?;
+        connection.end_group().await;
+        turn.over();
+        Ok(connection)
     }
 
     /// Asks whether the database answers.
@@ -104,14 +110,56 @@ impl Database {
         'a: 'db,
     {
         async move {
-            let mut connection = self.write().await?;
+            let turn = Turn::wait(self);
+            let mut connection = take(&self.writers).await?;
+            let group = match self.dialect {
+                Db::Sqlite => Some(connection.join_group().await?),
+                Db::Postgres => None,
+            };
             connection.take_published();
-            let value = connection.transaction(work).await?;
-            if connection.take_published() {
+            let result = connection.transaction(work).await;
+            let published = connection.take_published();
+            if let Some(group) = group {
+                self.hand_over(connection).await;
+                turn.over();
+                // Also a refusal waits: it may be because of something that is not committed yet.
+                let ended = group.ended().await;
+                if result.is_ok() {
+                    ended?;
+                }
+            }
+            if published && result.is_ok() {
                 self.published.notify_one();
             }
-            Ok(value)
+            result
         }
+    }
+
+    /// How many wait for a connection to write with.
+    #[must_use]
+    pub fn waiting_writers(&self) -> usize {
+        self.writers.status().waiting
+    }
+
+    /// Leaves the commit to the next one who waits for the writer, or commits when nobody does.
+    async fn hand_over(&self, mut connection: Conn) {
+        while connection.has_group() {
+            if connection.has_full_group() || self.waiting_writers() == 0 {
+                return connection.end_group().await;
+            }
+            drop(connection);
+            // Who waited may have given up meanwhile.
+            match self.take_if_free() {
+                Some(again) => connection = again,
+                None => return,
+            }
+        }
+    }
+
+    /// The writer, when nobody has it and nobody waits for it.
+    fn take_if_free(&self) -> Option<Conn> {
+        let at_once = Timeouts { wait: Some(Duration::ZERO), ..Timeouts::default() };
+        self.writers.timeout_get(&at_once).now_or_never()?.ok().map(Conn)
     }
 
     /// Empties the log of what was written, after personal data was removed for good: SQLite keeps old pages in it until
@@ -143,6 +191,28 @@ impl Database {
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Database").field("dialect", &self.dialect).finish_non_exhaustive()
+    }
+}
+
+/// Somebody's turn with SQLite's writer, from the moment on that others may rely on it to commit what they have done.
+/// Given up before its end, it looks whether anybody is left to do that.
+struct Turn<'db>(Option<&'db Database>);
+
+impl<'db> Turn<'db> {
+    fn wait(db: &'db Database) -> Self {
+        Self((db.dialect == Db::Sqlite).then_some(db))
+    }
+
+    fn over(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(mut connection) = self.0.and_then(Database::take_if_free) {
+            connection.end_group_here();
+        }
     }
 }
 
@@ -206,8 +276,7 @@ impl Manager for Source {
                 Ok(DbConn::postgres(connection))
             }
             Self::Sqlite { path, settings, purpose } => {
-                let link = SqliteLink::open(path, settings, *purpose).await?;
-                Ok(DbConn::sqlite(link, *purpose == Purpose::Read))
+                Ok(DbConn::sqlite(SqliteLink::open(path, settings, *purpose).await?))
             }
         }
     }

@@ -109,7 +109,7 @@ async fn connect(settings: &Settings) -> Result<DbConn> {
         }
         Target::Sqlite(path) => {
             create_file(&path)?;
-            Ok(DbConn::sqlite(SqliteLink::open(&path, settings, Purpose::Migrate).await?, false))
+            Ok(DbConn::sqlite(SqliteLink::open(&path, settings, Purpose::Migrate).await?))
         }
     }
 }

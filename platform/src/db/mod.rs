@@ -2,7 +2,7 @@
 //!
 //! [`Db`] is a diesel backend of our own. Its dialect is a value, looked at only when SQL text and binds are
 //! produced, so application code has no generics and no engine in its types. [`DbConn`] is the one connection
-//! type: natively async on PostgreSQL, a blocking thread per statement on SQLite. [`Database`] hands out
+//! type: natively async on PostgreSQL; on SQLite, blocking threads for whatever may wait. [`Database`] hands out
 //! connections and runs transactions.
 //!
 //! Left out on purpose: `float`, `date` and `timestamp` without a zone (such a column does not compile),
@@ -19,6 +19,7 @@ mod database;
 mod dialect;
 mod error;
 mod fragments;
+mod group;
 mod migrate;
 mod postgres;
 mod rows;

@@ -76,5 +76,5 @@ async fn open(settings: &Settings, purpose: Purpose) -> Result<DbConn> {
     if !path.is_file() {
         return Err(Error::Setup(format!("There is no database at {}.", path.display())));
     }
-    Ok(DbConn::sqlite(SqliteLink::open(&path, settings, purpose).await?, purpose == Purpose::Inspect))
+    Ok(DbConn::sqlite(SqliteLink::open(&path, settings, purpose).await?))
 }

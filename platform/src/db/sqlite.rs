@@ -1,9 +1,13 @@
 //! SQLite: one connection as an async thing, and how a file is opened for a server.
 //!
-//! A statement runs on a blocking thread, which takes the connection along and brings it back. When the caller
-//! goes away meanwhile, the connection does not come back: it is closed over there, which rolls back what was open,
-//! and nobody waits for it. (diesel-async's own wrapper waits, and panics on the single-threaded runtimes that
-//! serve HTTP.)
+//! What may wait (for the disk, or for another process) or take long runs on a blocking thread, which takes the
+//! connection along and brings it back. When the caller goes away meanwhile, the connection does not come back: it is
+//! closed over there, which rolls back what was open, and nobody waits for it. (diesel-async's own wrapper waits, and
+//! panics on the single-threaded runtimes that serve HTTP.)
+//!
+//! Inside of a group of transactions the lock is held already and nothing is synced before the commit, so a statement
+//! runs where it is asked: it takes a few microseconds, and the way to another thread and back ten times as long.
+//! `docs/decisions/0025-group-commit.md` tells what was measured.
 
 use std::fs;
 use std::path::Path;
@@ -18,6 +22,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::collected::Collected;
 use super::error::{Error, Result};
+use super::group::{Group, Membership};
 use super::rows::{BorrowedSqliteRow, SqliteRow};
 use super::settings::Settings;
 
@@ -35,6 +40,9 @@ pub(super) enum Purpose {
 /// A SQLite connection that is at home between statements.
 pub(super) struct SqliteLink {
     home: Option<SqliteConnection>,
+    /// The transactions that will be committed together; none outside of them.
+    group: Option<Group>,
+    read_only: bool,
 }
 
 impl SqliteLink {
@@ -51,7 +59,8 @@ impl SqliteLink {
             Ok(connection)
         });
         let connection = opened.await.unwrap_or_else(|_| Err(could_not_open()))?;
-        Ok(Self { home: Some(connection) })
+        let read_only = matches!(purpose, Purpose::Read | Purpose::Inspect);
+        Ok(Self { home: Some(connection), group: None, read_only })
     }
 
     /// Whether a statement took the connection away and did not bring it back.
@@ -59,8 +68,51 @@ impl SqliteLink {
         self.home.is_none()
     }
 
-    pub(super) async fn batch_execute(&mut self, sql: String) -> QueryResult<()> {
+    /// Joins the open group; begins one when there is none.
+    pub(super) async fn join_group(&mut self) -> QueryResult<Membership> {
+        if self.group.is_none() {
+            self.batch_execute("BEGIN").await?;
+        }
+        Ok(self.group.get_or_insert_with(Group::new).join())
+    }
+
+    pub(super) fn group(&self) -> Option<&Group> {
+        self.group.as_ref()
+    }
+
+    /// Commits the open group, if there is one. It happens, and its members hear of it, also when the caller goes away.
+    ///
+    /// # Errors
+    /// When this connection should be closed.
+    pub(super) async fn end_group(&mut self) -> QueryResult<()> {
+        let Some(group) = self.group.take() else { return Ok(()) };
+        self.visit(move |connection| commit(connection, group)).await
+    }
+
+    /// The same on this thread, for one who can't wait.
+    ///
+    /// # Errors
+    /// When this connection should be closed.
+    pub(super) fn end_group_here(&mut self) -> QueryResult<()> {
+        let Some(group) = self.group.take() else { return Ok(()) };
+        commit(self.home.as_mut().ok_or_else(lost)?, group)
+    }
+
+    pub(super) async fn batch_execute(&mut self, sql: &str) -> QueryResult<()> {
+        let sql = self.spelled(sql).to_owned();
         self.visit(move |connection| connection.batch_execute(&sql)).await
+    }
+
+    /// A transaction of a group is a savepoint. Any other that writes takes the lock when it begins: taking it later,
+    /// after others wrote, always fails.
+    fn spelled<'s>(&self, sql: &'s str) -> &'s str {
+        match (sql, self.group.is_some()) {
+            ("BEGIN", true) => "SAVEPOINT member",
+            ("COMMIT", true) => "RELEASE member",
+            ("ROLLBACK", true) => "ROLLBACK TO member; RELEASE member",
+            ("BEGIN", false) if !self.read_only => "BEGIN IMMEDIATE",
+            _ => sql,
+        }
     }
 
     pub(super) async fn execute(&mut self, query: Collected) -> QueryResult<usize> {
@@ -84,6 +136,11 @@ impl SqliteLink {
         work: impl FnOnce(&mut SqliteConnection) -> QueryResult<R> + Send + 'static,
     ) -> QueryResult<R> {
         let mut connection = self.home.take().ok_or_else(lost)?;
+        if self.group.is_some() {
+            let result = work(&mut connection);
+            self.home = Some(connection);
+            return result;
+        }
         let visit = on_blocking_thread(move || {
             let result = work(&mut connection);
             (connection, result)
@@ -92,6 +149,14 @@ impl SqliteLink {
         self.home = Some(connection);
         result
     }
+}
+
+/// Commits, and tells the members of the group. What remains of a failed commit is rolled back by closing the connection.
+fn commit(connection: &mut SqliteConnection, group: Group) -> QueryResult<()> {
+    let result = connection.batch_execute("COMMIT");
+    let refused = result.as_ref().err().map(|_| lost());
+    group.end(result.map_err(Error::from));
+    refused.map_or(Ok(()), Err)
 }
 
 /// The pool above bounds how many of these there are: one for each connection.

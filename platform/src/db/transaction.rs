@@ -27,7 +27,8 @@ impl DbConn {
     /// Runs the work in a transaction; inside of another one, behind a savepoint. Commits when it succeeds, rolls
     /// back when it fails.
     ///
-    /// When the returned future is dropped midway, the connection is closed and nothing is committed.
+    /// When the returned future is dropped midway, nothing is committed, and the connection is closed unless what was
+    /// done can be undone at once.
     ///
     /// # Errors
     /// The work's own; those of beginning and committing; and [`Error::Other`] when a statement failed and the work
@@ -72,7 +73,7 @@ fn overlooked() -> Error {
     Error::Other(DieselError::QueryBuilderError(sentence.into()))
 }
 
-/// A transaction that is under way. Dropped before its end, it closes the connection, which rolls back.
+/// A transaction that is under way. Dropped before its end, it is rolled back, by closing the connection if need be.
 struct Open<'conn> {
     connection: &'conn mut DbConn,
     ended: bool,
@@ -103,7 +104,7 @@ impl Open<'_> {
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        if !self.ended {
+        if !self.ended && !self.connection.undo_here() {
             self.connection.close();
         }
     }

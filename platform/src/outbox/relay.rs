@@ -111,21 +111,28 @@ impl Relay {
         let done: Vec<_> =
             settled.iter().filter(|(_, result)| result.is_ok()).map(|(row, _)| row.id).collect();
         counter!("doorward_outbox_published_total").increment(done.len() as u64);
-        let mut c = self.db.write().await?;
-        if !done.is_empty() {
-            store::done(&mut c, done).await?;
-        }
-        for (row, result) in settled {
-            let Err(error) = result else { continue };
-            let next = self.clock.now().plus(self.backoff().after(row.attempts));
+        let failed: Vec<_> =
+            settled.iter().filter_map(|(row, result)| Some((row, result.as_ref().err()?))).collect();
+        for (row, error) in &failed {
             tracing::warn!(
                 event.id = %row.id, event.r#type = row.event_type, attempts = row.attempts, code = %error.code,
                 source = error.source.as_ref().map(tracing::field::display),
                 "the bus did not take an event; trying again"
             );
-            store::failed(&mut c, row.id, lease_until, next, &crate::bus::last_words(error)).await?;
         }
-        Ok(())
+        let now = self.clock.now();
+        self.db
+            .transaction(async |tx| {
+                if !done.is_empty() {
+                    store::done(tx, done).await?;
+                }
+                for (row, error) in failed {
+                    let next = now.plus(self.backoff().after(row.attempts));
+                    store::failed(tx, row.id, lease_until, next, &crate::bus::last_words(error)).await?;
+                }
+                Ok(())
+            })
+            .await
     }
 
     fn backoff(&self) -> Backoff {

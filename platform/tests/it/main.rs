@@ -13,6 +13,7 @@
 mod audit;
 mod bus;
 mod cache;
+mod db_groups;
 mod db_migrations;
 mod db_pools;
 mod db_queries;

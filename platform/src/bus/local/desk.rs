@@ -126,22 +126,28 @@ impl Desk {
                 Err(error) => failed.push((row, error)),
             }
         }
-        let mut c = self.db.write().await?;
-        if !done.is_empty() {
-            self.count("done", done.len() as u64);
-            store::done(&mut c, done).await?;
+        self.count("done", done.len() as u64);
+        for (row, error) in &failed {
+            self.report(row, error);
         }
-        for (row, error) in failed {
-            self.report(row, &error);
-            let words = last_words(&error);
-            if self.gives_up(row) {
-                store::park(&mut c, row.id, lease_until, &words).await?;
-            } else {
-                let next = self.clock.now().plus(self.backoff().after(row.attempts));
-                store::failed(&mut c, row.id, lease_until, next, &words).await?;
-            }
-        }
-        Ok(())
+        let now = self.clock.now();
+        self.db
+            .transaction(async |tx| {
+                if !done.is_empty() {
+                    store::done(tx, done).await?;
+                }
+                for (row, error) in failed {
+                    let words = last_words(&error);
+                    if self.gives_up(row) {
+                        store::park(tx, row.id, lease_until, &words).await?;
+                    } else {
+                        let next = now.plus(self.backoff().after(row.attempts));
+                        store::failed(tx, row.id, lease_until, next, &words).await?;
+                    }
+                }
+                Ok(())
+            })
+            .await
     }
 
     fn gives_up(&self, row: &Claimed) -> bool {
