@@ -5,6 +5,7 @@
 
 use std::process::Command;
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
@@ -13,8 +14,8 @@ use crate::house::{House, Shape, eventually};
 
 const COMMITS: usize = 60;
 
-/// How many syncs it took to acknowledge so many changes, one after the other, start and stop included.
-async fn syncs(synchronous: &str) -> Option<usize> {
+/// How many syncs it took to acknowledge so many changes, so many of them at once, start and stop included.
+async fn syncs(synchronous: &str, at_once: usize) -> Option<usize> {
     let mut house = House::open(Shape::Embedded, &[("DOORWARD__DATABASE__SYNCHRONOUS", synchronous)]).await?;
     let mia = house.person("mia").await;
     assert!(house.stop().success());
@@ -24,10 +25,12 @@ async fn syncs(synchronous: &str) -> Option<usize> {
     house.start();
     let mut client = house.client();
     client.access_token = mia.client.access_token.clone();
-    for number in 0..COMMITS {
-        let ask =
-            Ask::new(Method::PUT, "/api/v1/users/me/preferences/counter").body(&json!({ "number": number }));
-        assert!(client.send(&ask).await.status < 300);
+    for _ in 0..COMMITS / at_once {
+        let change = async |number: usize| {
+            let path = format!("/api/v1/users/me/preferences/counter{number}");
+            client.send(&Ask::new(Method::PUT, &path).body(&json!({ "number": number }))).await.status
+        };
+        assert!(join_all((0..at_once).map(change)).await.iter().all(|status| *status < 300));
     }
     assert!(house.stop().success());
     let table = eventually("the counts", async || {
@@ -46,7 +49,9 @@ async fn every_acknowledged_commit_was_synced_to_the_disk() {
         eprintln!("skipped: strace is missing, or may not trace here");
         return;
     }
-    let (full, normal) = (syncs("full").await.unwrap(), syncs("normal").await.unwrap());
+    let (full, normal) = (syncs("full", 1).await.unwrap(), syncs("normal", 1).await.unwrap());
     assert!(full >= COMMITS, "{full} syncs for {COMMITS} commits");
+    let together = syncs("full", COMMITS / 2).await.unwrap();
+    assert!(together < full / 2, "{together} syncs for changes at once, {full} for as many one after the other");
     assert!(normal < COMMITS / 2, "{normal} syncs: what is counted here does not come from commits");
 }

@@ -49,7 +49,8 @@ const CONNECTIONS: usize = 4;
 /// How many of the people in the database are logged in and ask.
 const ASKING: usize = 100;
 
-const SETTINGS: [(&str, &str); 4] = [
+const SETTINGS: [(&str, &str); 5] = [
+    ("DOORWARD__LIMITS__LOGINS__PER_ADDRESS", "0"),
     ("DOORWARD__LIMITS__REFRESHES__PER_ADDRESS", "0"),
     ("DOORWARD__CACHE__ENABLED", "false"),
     ("DOORWARD__AUTH__TOKENS__ACCESS_SECONDS", "3600"),
@@ -156,7 +157,12 @@ impl Town {
             let body = body.to_string();
             request("POST", "/access/v1/evaluation", Some(&person.access_token), &[], Some(&body))
         };
+        let log_in = |person: &Person| {
+            let body = json!({ "email": person.email, "password": person.password }).to_string();
+            request("POST", "/api/v1/auth/logins", None, &[], Some(&body))
+        };
         let mut all = vec![
+            ("login, its hash included", true, self.asking.iter().map(log_in).collect()),
             ("users/me", true, own("/api/v1/users/me")),
             ("evaluation about oneself", true, self.asking.iter().map(evaluate).collect()),
             ("one's sessions", true, own("/api/v1/auth/sessions")),

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 use super::store::{self, Claimed};
-use crate::bus::{Backoff, Bus};
+use crate::bus::{Backoff, Bus, gather};
 use crate::clock::Clock;
 use crate::db::{self, Database};
 
@@ -47,7 +47,12 @@ impl Relay {
             }
             match self.run_once().await {
                 Ok(0) => {}
-                Ok(_) => continue,
+                Ok(count) => {
+                    if count < self.settings.batch as usize {
+                        gather(&stop).await;
+                    }
+                    continue;
+                }
                 Err(error) => tracing::warn!(%error, "the outbox can't be worked on; trying again"),
             }
             tokio::select! {

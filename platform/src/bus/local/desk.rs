@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use super::Settings;
 use super::store::{self, Claimed};
-use crate::bus::{Backoff, Subscriber, last_words};
+use crate::bus::{Backoff, Subscriber, gather, last_words};
 use crate::clock::Clock;
 use crate::db::{self, Database};
 
@@ -58,7 +58,12 @@ impl Desk {
             }
             match self.run_once().await {
                 Ok(0) => {}
-                Ok(_) => continue,
+                Ok(count) => {
+                    if count < self.settings.concurrency as usize {
+                        gather(stop).await;
+                    }
+                    continue;
+                }
                 Err(error) => {
                     tracing::warn!(subscriber = self.name(), %error, "deliveries can't be worked on; trying again");
                 }
