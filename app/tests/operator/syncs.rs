@@ -52,6 +52,9 @@ async fn every_acknowledged_commit_was_synced_to_the_disk() {
     let (full, normal) = (syncs("full", 1).await.unwrap(), syncs("normal", 1).await.unwrap());
     assert!(full >= COMMITS, "{full} syncs for {COMMITS} commits");
     let together = syncs("full", COMMITS / 2).await.unwrap();
-    assert!(together < full / 2, "{together} syncs for changes at once, {full} for as many one after the other");
+    assert!(
+        together < full / 2,
+        "{together} syncs for changes at once, {full} for as many one after the other"
+    );
     assert!(normal < COMMITS / 2, "{normal} syncs: what is counted here does not come from commits");
 }

@@ -56,60 +56,70 @@ fn fits(entry: &Value, done: &Done) -> bool {
     told && by && entry["outcome"] == "succeeded"
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_operation_that_writes_is_in_the_trail() {
-    for shape in [Shape::Embedded, Shape::Postgres] {
-        let trap = MailTrap::start().await;
-        let url = trap.url();
-        let Some(house) = House::open(shape, &[("DOORWARD__SMTP__URL", url.as_str())]).await else {
-            continue;
-        };
-        let document = house.client().get("/openapi.json").await.body;
-        let setup = Ask::new(Method::POST, "/api/v1/setup").header("x-request-id", "request-setup");
-        let token = token_in(&house.setup_link.clone().unwrap());
-        let body = json!({ "token": token, "email": "root@example.org", "password": "correct horse battery staple" });
-        assert_eq!(house.client().send(&setup.body(&body)).await.status, 201);
-        let root = Person::log_in(&house.public, "root@example.org", "correct horse battery staple").await;
-        assert!(!entries(&root, "request-setup").await.is_empty(), "POST /api/v1/setup");
+async fn every_operation_that_writes_is_told(shape: Shape) {
+    let trap = MailTrap::start().await;
+    let url = trap.url();
+    let Some(house) = House::open(shape, &[("DOORWARD__SMTP__URL", url.as_str())]).await else { return };
+    let document = house.client().get("/openapi.json").await.body;
+    let setup = Ask::new(Method::POST, "/api/v1/setup").header("x-request-id", "request-setup");
+    let token = token_in(&house.setup_link.clone().unwrap());
+    let body =
+        json!({ "token": token, "email": "root@example.org", "password": "correct horse battery staple" });
+    assert_eq!(house.client().send(&setup.body(&body)).await.status, 201);
+    let root = Person::log_in(&house.public, "root@example.org", "correct horse battery staple").await;
+    assert!(!entries(&root, "request-setup").await.is_empty(), "POST /api/v1/setup");
 
-        let mut world = World { house, trap, root, people: 0 };
-        let mut wrong = Vec::new();
-        for (path, methods) in document["paths"].as_object().unwrap() {
-            for method in methods.as_object().unwrap().keys().map(|method| method.to_uppercase()) {
-                let operation = (method.as_str(), path.as_str());
-                let known =
-                    READS.contains(&operation) || ELSEWHERE.contains(&operation) || path == "/api/v1/setup";
-                if !["POST", "PUT", "PATCH", "DELETE"].contains(&method.as_str()) || known {
-                    continue;
+    let mut world = World { house, trap, root, people: 0 };
+    let mut wrong = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys().map(|method| method.to_uppercase()) {
+            let operation = (method.as_str(), path.as_str());
+            let known =
+                READS.contains(&operation) || ELSEWHERE.contains(&operation) || path == "/api/v1/setup";
+            if !["POST", "PUT", "PATCH", "DELETE"].contains(&method.as_str()) || known {
+                continue;
+            }
+            let request = format!("{}{}", method.to_lowercase(), path.replace(['/', '{', '}'], "."));
+            let request: String = request.chars().take(60).collect();
+            let Some(done) = world.call(&method, path, &request).await else {
+                wrong.push(format!("{method} {path}: it is not known here how to call it"));
+                continue;
+            };
+            if done.answer.status >= 300 {
+                wrong.push(format!("{method} {path}: {} {}", done.answer.status, done.answer.body));
+                continue;
+            }
+            // Some work is done after the answer, so that the answer tells nothing by its time.
+            let mut entries = entries(&world.root, &request).await;
+            for _ in 0..40 {
+                if entries.iter().any(|entry| fits(entry, &done)) {
+                    break;
                 }
-                let request = format!("{}{}", method.to_lowercase(), path.replace(['/', '{', '}'], "."));
-                let request: String = request.chars().take(60).collect();
-                let Some(done) = world.call(&method, path, &request).await else {
-                    wrong.push(format!("{method} {path}: it is not known here how to call it"));
-                    continue;
-                };
-                if done.answer.status >= 300 {
-                    wrong.push(format!("{method} {path}: {} {}", done.answer.status, done.answer.body));
-                    continue;
-                }
-                // Some work is done after the answer, so that the answer tells nothing by its time.
-                let mut entries = entries(&world.root, &request).await;
-                for _ in 0..40 {
-                    if entries.iter().any(|entry| fits(entry, &done)) {
-                        break;
-                    }
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                    entries = self::entries(&world.root, &request).await;
-                }
-                if !entries.iter().any(|entry| fits(entry, &done)) {
-                    wrong.push(format!(
-                        "{method} {path}: {:?} by {:?} is not told by {entries:?}",
-                        done.tells, done.by
-                    ));
-                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                entries = self::entries(&world.root, &request).await;
+            }
+            if !entries.iter().any(|entry| fits(entry, &done)) {
+                wrong.push(format!(
+                    "{method} {path}: {:?} by {:?} is not told by {entries:?}",
+                    done.tells, done.by
+                ));
             }
         }
-        assert!(wrong.is_empty(), "{shape:?}:\n{}", wrong.join("\n"));
+    }
+    assert!(wrong.is_empty(), "{shape:?}:\n{}", wrong.join("\n"));
+}
+
+mod every_operation_that_writes_is_in_the_trail {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn embedded() {
+        every_operation_that_writes_is_told(Shape::Embedded).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn postgres() {
+        every_operation_that_writes_is_told(Shape::Postgres).await;
     }
 }
 

@@ -162,9 +162,9 @@ impl DbConn {
 
     /// Undoes the innermost transaction without waiting; false where that can't be done.
     pub(super) fn undo_here(&mut self) -> bool {
-        let undone = self
-            .has_group()
-            .then(|| AnsiTransactionManager::rollback_transaction(self).now_or_never().is_some_and(|it| it.is_ok()));
+        let undone = self.has_group().then(|| {
+            AnsiTransactionManager::rollback_transaction(self).now_or_never().is_some_and(|it| it.is_ok())
+        });
         undone.unwrap_or(false)
     }
 
