@@ -137,6 +137,18 @@ struct Holder {
 #[async_trait]
 impl Channel for Holder {
     async fn send(&self, letter: &Letter) -> Result<Option<String>, Failure> {
+        self.hold().notified().await;
+        self.mails.send(letter).await
+    }
+}
+
+impl Holder {
+    /// Locks the rows until they are released; what is returned tells when it has them.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "whoever holds the rows outlives the process that is killed"
+    )]
+    fn hold(&self) -> Arc<Notify> {
         let (db, release, held) = (self.db.clone(), Arc::clone(&self.release), Arc::new(Notify::new()));
         let locked = Arc::clone(&held);
         tokio::spawn(async move {
@@ -149,8 +161,7 @@ impl Channel for Holder {
             };
             db.transaction(work).await.unwrap();
         });
-        held.notified().await;
-        self.mails.send(letter).await
+        held
     }
 }
 

@@ -8,7 +8,7 @@
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use platform::db;
@@ -84,12 +84,12 @@ impl Notes {
     }
 
     async fn all(&self) -> Vec<Note> {
-        self.with(|folder| read(folder)).await.unwrap_or_default()
+        self.with(read).await.unwrap_or_default()
     }
 
     /// A few small files, at most as many at a time as messages are sent.
     #[expect(clippy::disallowed_methods, reason = "bounded by notifications.concurrency")]
-    async fn with<T: Send + 'static>(&self, work: impl FnOnce(&PathBuf) -> T + Send + 'static) -> Option<T> {
+    async fn with<T: Send + 'static>(&self, work: impl FnOnce(&Path) -> T + Send + 'static) -> Option<T> {
         let folder = Arc::clone(self.folder.as_ref()?);
         tokio::task::spawn_blocking(move || work(&folder)).await.ok()
     }
@@ -104,7 +104,7 @@ fn id(text: &str) -> Option<DeliveryId> {
 }
 
 /// Every note that can be read. One without words still says that its try was taken.
-fn read(folder: &PathBuf) -> Vec<Note> {
+fn read(folder: &Path) -> Vec<Note> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let notes = entries.filter_map(|entry| {
         let name = entry.file_name().into_string().ok()?;
