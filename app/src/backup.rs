@@ -10,7 +10,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use contracts::Time;
+use contracts::{Caller, Time};
 use platform::clock::Clock;
 use platform::db::{Database, DatabaseUrl, Settings as DatabaseSettings};
 use serde::{Deserialize, Serialize};
@@ -62,8 +62,9 @@ pub(crate) async fn back_up(settings: &Settings, file: &Path) -> Result<(), Star
     ))
 }
 
-/// Checks a backup and puts it in the place of the database, which is kept beside it.
-pub(crate) async fn restore(settings: &Settings, file: &Path) -> Result<(), StartError> {
+/// Checks a backup and puts it in the place of the database, which is kept beside it. Sessions and one-time links end,
+/// unless they are to be kept.
+pub(crate) async fn restore(settings: &Settings, file: &Path, keep_sessions: bool) -> Result<(), StartError> {
     let database = embedded(settings, "pg_restore")?;
     let unread =
         |error: std::io::Error| StartError::because(&format!("{} can't be read", file.display()), error);
@@ -86,16 +87,42 @@ pub(crate) async fn restore(settings: &Settings, file: &Path) -> Result<(), Star
     Database::inspect(&at(&draft.0, settings), &MIGRATIONS)
         .await
         .map_err(|error| StartError::because("The backup can't be used", error))?;
+    let ended = if keep_sessions { None } else { Some(close(settings, &draft.0).await?) };
     let replaced = set_aside(settings, &database).await?;
     draft.become_new(&database).map_err(|error| unwritten(&database, &error))?;
     let kept = replaced.map(|path| format!("\nWhat was there before is kept in {}.", path.display()));
+    let ended = match ended {
+        Some(auth::Closed { sessions, requests }) => format!(
+            "Sessions were ended: {sessions}; one-time links closed: {requests}. Everybody has to log in again."
+        ),
+        None => "Sessions and one-time links are kept; those that ended after that backup are alive again."
+            .to_owned(),
+    };
     say(&format!(
-        "Restored the backup of {}, made by Doorward {}.{}\nWhat ended after that backup is alive again: sessions, \
-         links, assignments; and messages that were on their way then are sent once more.",
+        "Restored the backup of {}, made by Doorward {}.{}\n{ended}\nWhat else changed after that backup is as it was \
+         then: passwords, assignments, people who were purged; and messages that were on their way are sent once more.",
         manifest.made_at,
         manifest.version,
         kept.unwrap_or_default()
     ))
+}
+
+/// Ends what must not come back, before anybody can serve from it.
+async fn close(settings: &Settings, draft: &Path) -> Result<auth::Closed, StartError> {
+    let unended = |error| StartError::because("The sessions in the backup can't be ended", error);
+    let db = Database::open(&at(draft, settings)).await.map_err(unended)?;
+    let caller = Caller::module("doorward-cli");
+    let closed = auth::close_restored(&db, &caller, Clock::system().now()).await.map_err(unended)?;
+    // Only the file itself takes the name of the database, so nothing may be left beside it.
+    db.write().await.map_err(unended)?.batch("PRAGMA wal_checkpoint(TRUNCATE)").await.map_err(unended)?;
+    db.close();
+    let left = fs::metadata(format!("{}-wal", draft.display())).map_or(0, |journal| journal.len());
+    if left > 0 {
+        return Err(StartError(
+            "The sessions in the backup can't be ended: its journal is in use.".to_owned(),
+        ));
+    }
+    Ok(closed)
 }
 
 fn embedded(settings: &Settings, tool: &str) -> Result<PathBuf, StartError> {

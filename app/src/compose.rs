@@ -152,6 +152,7 @@ async fn build(
         master_key: master_key.clone(),
         public_url,
         mailbox: settings.profile.is_development(),
+        notes: Some(settings.data_dir.join("sent")),
     })?);
 
     let subscribers = [

@@ -69,6 +69,9 @@ enum Command {
     Restore {
         /// What `doorward backup` wrote
         file: PathBuf,
+        /// Keep sessions and links: for a planned move, with nothing changed since the backup
+        #[arg(long)]
+        keep_sessions: bool,
     },
     /// Print the OpenAPI document
     Openapi,
@@ -180,7 +183,9 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
             runtime()?.block_on(events::retry(&load()?, event))
         }
         Command::Backup { file } => runtime()?.block_on(backup::back_up(&load()?, &file)),
-        Command::Restore { file } => runtime()?.block_on(backup::restore(&load()?, &file)),
+        Command::Restore { file, keep_sessions } => {
+            runtime()?.block_on(backup::restore(&load()?, &file, keep_sessions))
+        }
         Command::Openapi => say(&openapi::text(&openapi::document())
             .map_err(|error| StartError::because("No OpenAPI document", error))?),
         Command::TuneHash { target_ms } => tune_hash(target_ms),

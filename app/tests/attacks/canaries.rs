@@ -16,7 +16,7 @@ const WRONG: &str = "canary-wrong-55ab vier Maeuse";
 /// Names that would forge a log line or colour a terminal, were they written as they are.
 const FORGING: &str = "Mia\n{\"level\":\"ERROR\",\"message\":\"forged-line\"}\r\u{1b}[2J\u{1b}[31mred";
 
-fn read_all(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
+pub(crate) fn read_all(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
@@ -145,7 +145,7 @@ async fn no_password_token_or_link_is_found_in_the_log_or_the_database() {
 }
 
 /// The whole PostgreSQL database as text, where its tools are; else why not is printed.
-fn dump(url: &str) -> Option<(String, Vec<u8>)> {
+pub(crate) fn dump(url: &str) -> Option<(String, Vec<u8>)> {
     let done = std::process::Command::new("pg_dump").arg("--inserts").arg(url).output();
     match done {
         Ok(done) if done.status.success() => Some(("the dump".to_owned(), done.stdout)),

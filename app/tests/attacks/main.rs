@@ -25,5 +25,6 @@ mod broken;
 mod canaries;
 mod floods;
 mod forged;
+mod purged;
 mod slow;
 mod start;

@@ -175,6 +175,11 @@ impl House {
         assert!(!log.contains("panicked"), "{log}");
     }
 
+    /// The process that runs.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Where its data is.
     pub fn data(&self) -> &Path {
         self.data.path()

@@ -84,6 +84,74 @@ async fn a_backup_made_under_load_is_whole_and_works_elsewhere() {
     Database::inspect(&Settings { url, ..database.settings().clone() }, &TABLES).await.unwrap();
 }
 
+/// A house with a backup, made while a session lived, a refresh token was good and a link was on its way; all three were
+/// used up or ended after it.
+struct Ended {
+    house: House,
+    backup: String,
+    mia: Person,
+    refresh: String,
+    link: String,
+}
+
+async fn ended_after_a_backup() -> Ended {
+    let mut house = House::open(Shape::Embedded, &[]).await.unwrap();
+    let mia = house.person("mia").await;
+    let login = json!({ "email": mia.email, "password": mia.password });
+    let stolen = house.client().post("/api/v1/auth/logins", &login).await;
+    let refresh = stolen.body["refresh_token"].as_str().unwrap().to_owned();
+    let before = house.mailbox(&mia.email).await.len();
+    let asked = house.client().post("/api/v1/auth/password-resets", &json!({ "email": mia.email })).await;
+    assert_eq!(asked.status, 202);
+    let link = house.mailed_token(&mia.email, before + 1).await;
+    let backup = house.data().join("a backup.db").to_str().unwrap().to_owned();
+    let (done, told) = house.finish(&["backup", &backup]);
+    assert!(done, "{told}");
+    let exchanged = house.client().post("/api/v1/auth/tokens", &json!({ "refresh_token": refresh })).await;
+    assert_eq!(exchanged.status, 200);
+    let ended = mia.client.send(&Ask::new(Method::DELETE, "/api/v1/auth/sessions/current")).await;
+    assert!(ended.status < 300, "{ended:?}");
+    assert!(house.stop().success());
+    Ended { house, backup, mia, refresh, link }
+}
+
+impl Ended {
+    /// Restores and starts; whether session, refresh token and link are good again.
+    async fn restore(&mut self, arguments: &[&str]) -> (String, [u16; 3]) {
+        let (done, told) = self.house.finish(&[&["restore", self.backup.as_str()], arguments].concat());
+        assert!(done, "{told}");
+        self.house.start();
+        let mut client = self.house.client();
+        client.access_token = self.mia.client.access_token.clone();
+        let session = client.get("/api/v1/users/me").await.status;
+        let refreshed = json!({ "refresh_token": self.refresh });
+        let refreshed = client.post("/api/v1/auth/tokens", &refreshed).await.status;
+        let reset = json!({ "token": self.link, "new_password": "drei Hunde im Garten 84" });
+        let reset = client.post("/api/v1/auth/password-resets/confirm", &reset).await.status;
+        (told, [session, refreshed, reset])
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ended_after_a_backup_does_not_come_back_with_it() {
+    let mut ended = ended_after_a_backup().await;
+    let (told, alive) = ended.restore(&[]).await;
+    assert!(told.contains("Everybody has to log in again"), "{told}");
+    assert_eq!(alive, [401, 401, 410]);
+    let mia = Person::log_in(&ended.house.public, &ended.mia.email, &ended.mia.password).await;
+    assert_eq!(mia.client.get("/api/v1/users/me").await.status, 200);
+    assert!(ended.house.stop().success());
+    Database::inspect(ended.house.database().settings(), &TABLES).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_planned_move_keeps_sessions() {
+    let mut ended = ended_after_a_backup().await;
+    let (told, alive) = ended.restore(&["--keep-sessions"]).await;
+    assert!(told.contains("are alive again"), "{told}");
+    assert_eq!(alive, [200, 200, 204]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_a_whole_backup_replaces_nothing() {
     let mut house = House::open(Shape::Embedded, &[]).await.unwrap();

@@ -55,13 +55,24 @@ impl Drop for Disk {
     }
 }
 
-async fn write(mia: &Person, number: usize) -> Answer {
+pub(crate) async fn write(mia: &Person, number: usize) -> Answer {
     let body = json!({ "number": number, "text": "x".repeat(12_000) });
     let path = format!("/api/v1/users/me/preferences/space{}", number % 90);
     mia.client.send(&Ask::new(Method::PUT, &path).body(&body)).await
 }
 
-async fn readable(house: &House, mia: &Person) {
+/// A refusal that says when to come back, and nothing of what is behind it.
+pub(crate) fn is_clean(answer: &Answer) {
+    assert_eq!((answer.status, answer.code()), (503, "platform.database_unavailable"), "{answer:?}");
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert_ne!(answer.header("retry-after"), "");
+    let text = answer.body.to_string().to_lowercase();
+    for word in ["sqlite", "disk", "full", "tmp", ".db", "sql", "read-only", "i/o"] {
+        assert!(!text.contains(word), "{word} in {text}");
+    }
+}
+
+pub(crate) async fn readable(house: &House, mia: &Person) {
     for path in ["/api/v1/users/me", "/api/v1/users/me/preferences", "/api/v1/auth/sessions"] {
         assert_eq!(mia.client.get(path).await.status, 200, "{path}");
     }
@@ -85,15 +96,6 @@ async fn on_a_full_disk_writes_are_refused_and_reads_go_on_until_there_is_room()
         }
         taken.push(number);
         assert!(taken.len() < 5_000, "the disk never fills");
-    };
-    let is_clean = |answer: &Answer| {
-        assert_eq!((answer.status, answer.code()), (503, "platform.database_unavailable"), "{answer:?}");
-        assert_eq!(answer.header("content-type"), "application/problem+json");
-        assert_ne!(answer.header("retry-after"), "");
-        let text = answer.body.to_string().to_lowercase();
-        for word in ["sqlite", "disk", "full", "tmp", ".db", "sql"] {
-            assert!(!text.contains(word), "{word} in {text}");
-        }
     };
     is_clean(&refused);
     readable(&house, &mia).await;

@@ -24,6 +24,7 @@ mod transcript;
 mod backups;
 mod commands;
 mod disk;
+mod faults;
 mod numbers;
 mod recipes;
 mod syncs;

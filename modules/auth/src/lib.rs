@@ -17,7 +17,8 @@ mod store;
 pub use events::subscribers;
 pub use http::routes;
 pub use service::{
-    Appointed, Dependencies, FirstAccess, RotatedKeys, Service, SetupLink, TunedHash, tune_hash,
+    Appointed, Closed, Dependencies, FirstAccess, RotatedKeys, Service, SetupLink, TunedHash, close_restored,
+    tune_hash,
 };
 pub use settings::{
     DeletionSettings, DeviceSettings, HashSettings, LimitSettings, LinkSettings, PasswordSettings,

@@ -20,6 +20,7 @@ mod stream;
 mod sweep;
 mod unsubscribe;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -46,7 +47,7 @@ use crate::error::StartError;
 use crate::model::render::Renderer;
 use crate::model::{Destination, Medium};
 use crate::settings::{Settings, Smtp};
-use deliver::Line;
+use deliver::{Line, Notes};
 use stream::Streams;
 
 /// What the service is made of.
@@ -69,6 +70,9 @@ pub struct Parts {
     pub public_url: Url,
     /// Whether every message is also kept in the mailbox: for development only.
     pub mailbox: bool,
+    /// The folder where it is noted what has left until the database knows it; without one, a crash in between sends
+    /// again.
+    pub notes: Option<PathBuf>,
 }
 
 /// Ways for messages to leave, those to ask first at the front; at most two of each.
@@ -90,6 +94,7 @@ pub struct Service {
     renderer: Renderer,
     email: Line,
     sms: Line,
+    notes: Notes,
     mailbox: bool,
     master_key: MasterKey,
     host: String,
@@ -146,6 +151,7 @@ impl Service {
             renderer,
             email,
             sms,
+            notes: Notes::new(parts.notes),
             mailbox: parts.mailbox,
             master_key: parts.master_key,
             host,

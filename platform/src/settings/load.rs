@@ -59,6 +59,9 @@ pub fn load_with_sources<T: DeserializeOwned>(
     if let Some((path, text)) = file {
         let source = Source::File(path.to_owned());
         for (key, value) in leaves(&parse(text, &source)?) {
+            if is_empty_section(&known, &key, &value) {
+                continue;
+            }
             check(&known, &key, &value, &source)?;
             sources.insert(key, source.clone());
         }
@@ -107,6 +110,12 @@ fn leaves(table: &Table) -> BTreeMap<String, Value> {
         }
     }
     found
+}
+
+/// A section in which nothing is set, as when all its lines are commented out: the defaults are meant.
+fn is_empty_section(known: &BTreeMap<String, Value>, key: &str, value: &Value) -> bool {
+    let within = |known: &String| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
+    matches!(value, Value::Table(inner) if inner.is_empty()) && known.keys().any(within)
 }
 
 type Texts = BTreeMap<String, (Source, String)>;

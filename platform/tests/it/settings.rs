@@ -169,6 +169,28 @@ fn where_a_setting_came_from_can_be_told() {
 }
 
 #[test]
+fn a_section_with_nothing_in_it_means_the_defaults() {
+    let values = |file: &str| {
+        let loaded = load_with_sources::<Settings>(DEFAULTS, Some(("a.toml", file)), &[], read_file).unwrap();
+        (loaded.values, loaded.sources.len())
+    };
+    let files = [
+        "[smtp]",
+        "[smtp]\n# url = \"\"",
+        "smtp = {}",
+        "[server]",
+        "[server.public]\n[smtp]",
+        "[database.pool]",
+    ];
+    for file in files {
+        assert_eq!(values(file), values(""), "{file}");
+    }
+    assert_eq!(values("[smtp]\n[limits]\nlogins = 9").1, 1);
+    insta::assert_snapshot!(mistake("[stmp]", &[]), @"there is no setting `stmp` (file doorward.toml)");
+    insta::assert_snapshot!(mistake("[profile]", &[]), @"the setting `profile` must be a text (file doorward.toml)");
+}
+
+#[test]
 fn a_mistake_is_told_with_its_place_and_a_hint() {
     insta::assert_snapshot!(mistake("[server.public]\nadress = \"x\"", &[]), @"there is no setting `server.public.adress` (file doorward.toml); did you mean `server.public.address`?");
     insta::assert_snapshot!(mistake("[databse]\nurl = \"x\"", &[]), @"there is no setting `databse.url` (file doorward.toml); did you mean `database.url`?");

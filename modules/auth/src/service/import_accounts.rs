@@ -7,7 +7,8 @@
 use std::collections::{HashMap, HashSet};
 
 use contracts::auth::{
-    AccountRegistered, AccountState, ImportAccount, ImportAccounts, ImportOutcome, ImportedAccounts,
+    AccountRegistered, AccountState, AccountStateChanged, ImportAccount, ImportAccounts, ImportOutcome,
+    ImportedAccounts,
 };
 use contracts::{Caller, Error as Shared, Fields, Time, UserId};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -63,6 +64,7 @@ impl Service {
                 outcomes: rows.into_iter().map(foreseen).collect::<Result<_, _>>()?,
             });
         }
+        let rows = self.switch_off(caller, rows).await;
         let outcomes = self.db.transaction(async |tx| write(tx, caller, rows, now).await).await?;
         for outcome in &outcomes {
             if let ImportOutcome::Created(account) = outcome {
@@ -125,6 +127,19 @@ impl Service {
         Ok(Draft { account: imported(given, now), password, fact })
     }
 
+    /// Has permissions know, before they are there, who of them can't log in.
+    async fn switch_off(&self, caller: &Caller, mut rows: Vec<Row>) -> Vec<Row> {
+        for row in &mut rows {
+            if let Row::Draft(draft) = row
+                && draft.account.state != AccountState::Active
+                && let Err(error) = self.ask_to_switch_off(caller, draft.account.id).await
+            {
+                *row = Row::Outcome(ImportOutcome::Refused(error.into()));
+            }
+        }
+        rows
+    }
+
     async fn hash_passwords(&self, rows: Vec<Row>, given: Vec<ImportAccount>) -> Result<Vec<Row>, Error> {
         let hashed = rows.into_iter().zip(given).map(async |(row, given)| match (row, given.password) {
             (Row::Draft(mut draft), Some(password)) => {
@@ -165,6 +180,10 @@ async fn write(
     }
     for draft in drafts().filter(is_written) {
         outbox::publish(tx, now, caller, &draft.fact).await?;
+        let (user, state) = (draft.account.id, draft.account.state);
+        if state != AccountState::Active {
+            outbox::publish(tx, now, caller, &AccountStateChanged { user, state }).await?;
+        }
         let after = json!({ "state": draft.account.state, "password": draft.password.is_some() });
         let entry = Entry { after: Some(after), ..entry("auth.account.imported", draft.account.id) };
         audit::record(tx, now, caller, entry).await?;

@@ -137,6 +137,14 @@ pub(crate) async fn close_reports(tx: &mut DbConn, account: UserId, now: Time) -
     Ok(diesel::update(unspent).set(requests::used_at.eq(Some(now))).execute(tx).await?)
 }
 
+/// Closes every request that is still unspent, whosever it is, and forgets the passwords that came with them.
+pub(crate) async fn close_everywhere(tx: &mut DbConn, now: Time) -> Result<usize> {
+    Ok(diesel::update(requests::table.filter(requests::used_at.is_null()))
+        .set((requests::used_at.eq(Some(now)), requests::password_hash.eq(None::<String>)))
+        .execute(tx)
+        .await?)
+}
+
 /// Some requests that were over before that moment.
 pub(crate) async fn over(c: &mut DbConn, before: Time, limit: i64) -> Result<Vec<OneTimeRequestId>> {
     let query = requests::table.filter(requests::expires_at.lt(before)).order(requests::expires_at.asc());

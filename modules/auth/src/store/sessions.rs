@@ -199,6 +199,14 @@ pub(crate) async fn end_all(
         .await?)
 }
 
+/// Ends every session of everybody.
+pub(crate) async fn end_everywhere(tx: &mut DbConn, now: Time) -> Result<usize> {
+    Ok(diesel::update(sessions::table.filter(sessions::revoked_at.is_null()))
+        .set((sessions::revoked_at.eq(Some(now)), sessions::revoked_reason.eq(Some(RevokedReason::Revoked))))
+        .execute(tx)
+        .await?)
+}
+
 /// A session, live or not, as its owner may see it.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sessions, check_for_backend(Db))]

@@ -1,7 +1,7 @@
 //! Delivering what is queued: claim, try, write down how it went.
 //!
-//! At least once: a message whose worker dies between handing it over and writing that down is sent again, with the
-//! same Message-Id. No transaction is open while a try goes on. One message never holds up others: tries run side by
+//! At least once: a message whose worker dies between handing it over and noting that is sent again, with the same
+//! Message-Id. No transaction is open while a try goes on. One message never holds up others: tries run side by
 //! side, each with a deadline, and a panic ends only its own.
 
 mod admit;
@@ -10,6 +10,7 @@ mod breaker;
 mod claim;
 mod gateway;
 mod line;
+mod notes;
 mod numbers;
 mod reader;
 mod settle;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) use gateway::gateways;
 pub(crate) use line::{Line, NAMES};
+pub(super) use notes::Notes;
 pub(super) use numbers::{RECEIPTS, STREAMS, describe};
 pub(super) use settle::mark;
 pub(super) use smtp::mail_servers;
@@ -54,6 +56,7 @@ impl Service {
     async fn deliver_until(&self, stop: &CancellationToken) {
         let mut tries = FuturesUnordered::new();
         let mut measured: Option<Instant> = None;
+        self.settle_noted().await;
         while !stop.is_cancelled() {
             if measured.is_none_or(|at| at.elapsed() >= self.poll_interval()) {
                 // What the metrics say is a minor matter; when the database is down, claiming tells.

@@ -375,6 +375,14 @@ pub(crate) async fn attempts_of(c: &mut DbConn, ids: Vec<DeliveryId>) -> Result<
     Ok(rows.into_iter().map(attempt).collect())
 }
 
+/// Whether a try never ended, as far as is known here: it goes on, or its worker is gone.
+pub(crate) async fn is_open(c: &mut DbConn, delivery: DeliveryId, number: i64) -> Result<bool> {
+    let open = attempts::outcome.is_null().or(attempts::outcome.assume_not_null().eq(Outcome::Interrupted));
+    let this = attempts::delivery_id.eq(delivery).and(attempts::number.eq(number));
+    let count: i64 = attempts::table.filter(this.and(open)).select(count_star()).first(c).await?;
+    Ok(count > 0)
+}
+
 /// Deletes these deliveries with their tries.
 pub(crate) async fn delete(c: &mut DbConn, ids: Vec<DeliveryId>) -> Result<usize> {
     Ok(diesel::delete(deliveries::table.filter(deliveries::id.eq_any(ids))).execute(c).await?)

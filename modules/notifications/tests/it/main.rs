@@ -15,6 +15,7 @@ mod facts;
 mod forget;
 mod http;
 mod inbox;
+mod killed;
 mod limits;
 mod mailbox;
 mod preferences;

@@ -1,5 +1,6 @@
 //! What a test of this module needs around it: people, a clock that stands still, a service, and ways to ask it.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) smtp: Smtp,
     pub(crate) mailbox: bool,
+    pub(crate) notes: Option<PathBuf>,
     pub(crate) master_key: MasterKey,
 }
 
@@ -47,6 +49,7 @@ impl World {
             settings: Settings { poll_interval_ms: 10, ..Settings::default() },
             smtp: Smtp::default(),
             mailbox: true,
+            notes: None,
             master_key: MasterKey::generate().unwrap(),
         }
     }
@@ -72,6 +75,7 @@ impl World {
             master_key: self.master_key.clone(),
             public_url: "https://id.example.org".parse().unwrap(),
             mailbox: self.mailbox,
+            notes: self.notes.clone(),
         }
     }
 

@@ -98,13 +98,15 @@ where
     }
 }
 
-/// 400 in the place of 422, with every field that is to blame in the sentence.
+/// 400 in the place of 422, with every field that is to blame, and all of them in the sentence.
 pub(super) fn unreadable(problem: Problem) -> Problem {
-    let sentence = blame(problem.error());
+    let error = problem.error();
+    let sentence = blame(error);
     if sentence.is_empty() {
         return problem;
     }
-    Problem::malformed("permissions.malformed_evaluation", sentence)
+    let refused = Error::invalid("permissions.malformed_evaluation", sentence);
+    Problem::bad_request(Error { fields: error.fields.clone(), ..refused })
 }
 
 /// Every field that is to blame, in a sentence.

@@ -4,6 +4,7 @@ use super::{address, caller};
 use crate::store::count;
 use crate::world::{OTHER_PASSWORD, PASSWORD, RESEND, World};
 use contracts::auth::{AccountState, Auth as _, ImportAccount, ImportAccounts, ImportOutcome};
+use contracts::permissions::{Permissions as _, SetStanding};
 use contracts::{Concealed, Error, Kind, UserId};
 use platform::db::Database;
 use serde_json::json;
@@ -51,6 +52,25 @@ both_engines! {
         let told: Vec<_> = told.iter().filter(|it| *it != "auth.session.created").collect();
         assert_eq!(told, ["auth.account.registered"; 3], "nobody is written to");
         assert_eq!(world.trail().await.iter().filter(|it| it.action == "auth.account.imported").count(), 3);
+    }
+
+    async fn whoever_is_imported_and_cannot_log_in_is_no_administrator_to_count_on(db: Database) {
+        let world = World::new(db).await;
+        let root = world.member("root@example.test").await;
+        world.permissions.add_administrator(root);
+        let leave = SetStanding { user: root, active: false };
+        for state in [AccountState::Disabled, AccountState::Unverified] {
+            let off = ImportAccount { state, ..account(&format!("{}@example.test", state.as_str())) };
+            world.permissions.add_administrator(off.user);
+            assert!(matches!(import(&world, vec![off]).await[0], ImportOutcome::Created(_)));
+            assert!(world.permissions.set_standing(&caller(), leave.clone()).await.is_err(), "{state:?}: nobody else could log in");
+        }
+        world.deliver().await;
+        assert!(world.permissions.set_standing(&caller(), leave.clone()).await.is_err(), "the event says the same");
+        let usable = account("mia@example.test");
+        world.permissions.add_administrator(usable.user);
+        import(&world, vec![usable]).await;
+        assert!(world.permissions.set_standing(&caller(), leave).await.is_ok());
     }
 
     async fn each_row_is_refused_for_its_own_mistakes(db: Database) {

@@ -20,15 +20,26 @@ use crate::model::{
 
 /// A letter that left, and who took it.
 pub(super) struct Done {
-    pub(super) letter: Letter,
+    /// None when it left in an earlier try whose letter is gone.
+    pub(super) letter: Option<Letter>,
     pub(super) taken: Taken,
+    /// Of a short message.
+    pub(super) segments: Option<u32>,
 }
 
 impl Service {
     /// Tries once and writes down how it went.
     pub(super) async fn deliver(&self, claimed: Claimed) {
         let started = Instant::now();
-        let outcome = self.guarded(&claimed).await;
+        let outcome = match self.left_before(&claimed).await {
+            Ok(Some(done)) => Ok(done),
+            Ok(None) => self.guarded(&claimed).await,
+            Err(error) => {
+                // Left alone until the lease ends, because settling it as a failure would make it be sent again.
+                tracing::warn!(%error, "Whether a message has left could not be looked up.");
+                return;
+            }
+        };
         let channel = claimed.delivery.medium.as_str();
         let word = match &outcome {
             Ok(_) => "sent",
@@ -63,21 +74,24 @@ impl Service {
     async fn attempt(&self, claimed: &Claimed) -> Result<Done, Failure> {
         let letter = self.write(claimed).await?;
         self.admit(claimed, &letter).await?;
+        let segments = (claimed.delivery.medium == Medium::Sms).then_some(letter.segments);
         let line = match claimed.delivery.medium {
             Medium::Email => &self.email,
             Medium::Sms => &self.sms,
-            Medium::Inbox => return Ok(Done { letter, taken: Taken::default() }),
+            Medium::Inbox => return Ok(Done { letter: Some(letter), taken: Taken::default(), segments }),
         };
         if !line.is_empty() {
             let sent = line.send(&letter).await;
             let taken = sent.map_err(|failure| self.about_address(failure, &letter))?;
-            return Ok(Done { letter, taken });
+            let done = Done { letter: Some(letter), taken, segments };
+            self.notes.keep(&claimed.delivery, &done).await;
+            return Ok(done);
         }
         if !self.mailbox {
             let told = "There is no provider for this channel any more.";
             return Err(Failure::permanent(Reason::ChannelUnavailable, told));
         }
-        Ok(Done { letter, taken: Taken::default() })
+        Ok(Done { letter: Some(letter), taken: Taken::default(), segments })
     }
 
     /// Notes whose address it is that is no good.
@@ -86,7 +100,7 @@ impl Service {
         Failure { address_key: no_good.then(|| self.address_key(&letter.to)), ..failure }
     }
 
-    async fn write(&self, claimed: &Claimed) -> Result<Letter, Failure> {
+    pub(super) async fn write(&self, claimed: &Claimed) -> Result<Letter, Failure> {
         let (message, medium) = (&claimed.message, claimed.delivery.medium);
         let now = self.clock.now();
         if now > claimed.delivery.expires_at {

@@ -16,6 +16,8 @@ pub(super) struct Claimed {
     /// As it is now: the number of attempts counts this one.
     pub(super) delivery: Delivery,
     pub(super) message: Message,
+    /// Whether a try before this one never told how it ended.
+    pub(super) lost: bool,
 }
 
 impl Service {
@@ -72,13 +74,14 @@ async fn claim(tx: &mut DbConn, now: Time, lease_until: Time, limit: i64) -> db:
     let found: HashMap<_, _> = found.into_iter().map(|message| (message.id, message)).collect();
     let claimed = due.into_iter().filter_map(|delivery| {
         let message = found.get(&delivery.message)?.clone();
+        let lost = delivery.state == DeliveryState::Sending;
         let delivery = Delivery {
             state: DeliveryState::Sending,
             attempts: delivery.attempts + 1,
             due_at: Some(lease_until),
             ..delivery
         };
-        Some(Claimed { delivery, message })
+        Some(Claimed { delivery, message, lost })
     });
     Ok(claimed.collect())
 }

@@ -12,7 +12,7 @@ use super::attempt::Done;
 use super::claim::Claimed;
 use crate::model::inbox::{InboxItem, InboxItemId};
 use crate::model::{
-    self, DeliveryState, Destination, Failure, FailureKind, Letter, Medium, Message, Outcome, Reason,
+    self, DeliveryState, Destination, Failure, FailureKind, Letter, Message, Outcome, Reason,
 };
 use crate::store::deliveries::{self, Ending, Unsent};
 use crate::store::mailbox::{self, Item};
@@ -26,7 +26,13 @@ impl Service {
     pub(super) async fn settle(&self, claimed: &Claimed, outcome: Result<Done, Failure>) {
         let mut pauses = PAUSES_MS.iter();
         loop {
-            let Err(error) = self.write_down(claimed, &outcome).await else { return };
+            let Err(error) = self.write_down(claimed, &outcome).await else {
+                let handed_over = outcome.is_ok_and(|done| done.taken.provider.is_some());
+                if handed_over || claimed.lost {
+                    self.notes.forget(&claimed.delivery).await;
+                }
+                return;
+            };
             let Some(pause) = pauses.next() else {
                 let (notification, attempt) = (claimed.message.id, claimed.delivery.attempts);
                 tracing::error!(%notification, attempt, %error, "How a message went could not be written down.");
@@ -42,7 +48,7 @@ impl Service {
             Ok(done) => {
                 let work = async |tx: &mut DbConn| self.sent(tx, now, claimed, done).await;
                 self.db.transaction(work).await?;
-                if let Destination::Person(user) = &done.letter.to {
+                if let Some(Letter { to: Destination::Person(user), .. }) = &done.letter {
                     self.streams.wake(*user);
                 }
                 tracing::debug!(notification = %claimed.message.id, "A message was sent.");
@@ -58,8 +64,8 @@ impl Service {
     }
 
     async fn sent(&self, tx: &mut DbConn, now: Time, claimed: &Claimed, done: &Done) -> db::Result<()> {
-        let (delivery, letter) = (&claimed.delivery, &done.letter);
-        let segments = (delivery.medium == Medium::Sms).then_some(i64::from(letter.segments));
+        let delivery = &claimed.delivery;
+        let segments = done.segments.map(i64::from);
         let first = deliveries::settle_sent(tx, delivery, now, &done.taken, segments).await?;
         let provider = done.taken.provider;
         let ending = Ending { outcome: Outcome::Sent, reason: None, provider, detail: None };
@@ -67,12 +73,12 @@ impl Service {
         if !first {
             return Ok(());
         }
-        match &letter.to {
-            Destination::Person(user) => {
+        match &done.letter {
+            Some(letter @ Letter { to: Destination::Person(user), .. }) => {
                 let sequence = inbox::next_sequence(tx, *user).await?;
                 inbox::insert(tx, *user, inbox_item(&claimed.message, letter, sequence, now)).await?;
             }
-            _ if self.mailbox => mailbox::insert(tx, &item(claimed, letter, now)).await?,
+            Some(letter) if self.mailbox => mailbox::insert(tx, &item(claimed, letter, now)).await?,
             _ => {}
         }
         let (notification, channel) = (delivery.message, delivery.medium.as_str().to_owned());

@@ -17,6 +17,7 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, Certific
 use lettre::transport::smtp::extension::{ClientId, Extension};
 use lettre::transport::smtp::response::{Code, Severity};
 use lettre::{Address, Message};
+use tokio::net::TcpStream;
 
 use super::Channel;
 use crate::error::StartError;
@@ -71,15 +72,37 @@ impl SmtpChannel {
             }
         }
         // Whatever goes wrong before the message is named says nothing about the message: it is never permanent.
-        self.connect().await.map_err(|error| Failure::unavailable(trouble(&error)))
+        let mut connection = match self.relay.security {
+            Security::Implicit => self.connect_over_tls().await,
+            _ => AsyncSmtpConnection::connect_with_transport(Box::new(self.dial().await?), &self.hello).await,
+        }
+        .map_err(|error| Failure::unavailable(trouble(&error)))?;
+        self.introduce(&mut connection).await.map_err(|error| Failure::unavailable(trouble(&error)))?;
+        Ok(connection)
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpError> {
+    /// Without waiting to fill packets: the dot that ends a message would lie here for as long as the server puts off
+    /// its acknowledgement (some 40 ms), and be handed over even by a process that is killed meanwhile.
+    async fn dial(&self) -> Result<TcpStream, Failure> {
+        let connecting = TcpStream::connect((self.relay.host.as_str(), self.relay.port));
+        let no_connection =
+            |why: &str| Failure::unavailable(format!("No connection to the mail server: {why}."));
+        let stream = match tokio::time::timeout(self.connect_timeout, connecting).await {
+            Ok(connected) => connected.map_err(|error| no_connection(&words::line(&error.to_string())))?,
+            Err(_elapsed) => return Err(no_connection("it did not answer in time")),
+        };
+        // A socket that can't be told still sends.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+
+    async fn connect_over_tls(&self) -> Result<AsyncSmtpConnection, SmtpError> {
         let server = (self.relay.host.as_str(), self.relay.port);
-        let implicit = (self.relay.security == Security::Implicit).then(|| self.tls.clone());
-        let timeout = Some(self.connect_timeout);
-        let mut connection =
-            AsyncSmtpConnection::connect_tokio1(server, timeout, &self.hello, implicit, None).await?;
+        let (timeout, tls) = (Some(self.connect_timeout), Some(self.tls.clone()));
+        AsyncSmtpConnection::connect_tokio1(server, timeout, &self.hello, tls, None).await
+    }
+
+    async fn introduce(&self, connection: &mut AsyncSmtpConnection) -> Result<(), SmtpError> {
         if self.relay.security == Security::StartTls {
             connection.starttls(self.tls.clone(), &self.hello).await?;
         }
@@ -87,7 +110,7 @@ impl SmtpChannel {
             let credentials = Credentials::new(user.clone(), password.clone());
             connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await?;
         }
-        Ok(connection)
+        Ok(())
     }
 
     fn take_idle(&self) -> Option<AsyncSmtpConnection> {

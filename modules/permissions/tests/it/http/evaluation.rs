@@ -235,13 +235,16 @@ both_engines! {
             assert_eq!(reply.status, 400, "{body}");
             let reply = reply.expect_problem(400, "permissions.malformed_evaluation");
             assert!(reply.text("detail").starts_with(&format!("{pointer}: ")), "{}", reply.text("detail"));
+            assert_eq!(reply.pointers(), [pointer], "{body}");
         }
         for raw in ["", "{", "[]", "null", "\"x\"", "{\"subject\":1,\"subject\":2}"] {
             world.ask(Method::POST, PATH).by(&person).raw(raw).send().await.expect(400);
         }
         let both = json!({ "subject": { "type": "", "id": "" }, "action": { "name": "" }, "resource": { "type": "", "id": "" } });
         let reply = ask(&world, &person, &both).await.expect(400);
-        for pointer in ["/subject/type", "/subject/id", "/action/name", "/resource/type", "/resource/id"] {
+        let every = ["/subject/type", "/subject/id", "/action/name", "/resource/type", "/resource/id"];
+        assert_eq!(reply.pointers(), every);
+        for pointer in every {
             assert!(reply.text("detail").contains(&format!("{pointer}: ")));
         }
     }

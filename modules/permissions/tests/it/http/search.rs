@@ -119,7 +119,8 @@ both_engines! {
             world.post(&path, &wide).by(&admin).send().await.expect(200);
             let mut less = body.clone();
             less.as_object_mut().unwrap().remove("resource");
-            world.post(&path, &less).by(&admin).send().await.expect_problem(400, "permissions.malformed_evaluation");
+            let reply = world.post(&path, &less).by(&admin).send().await;
+            assert_eq!(reply.expect_problem(400, "permissions.malformed_evaluation").pointers(), ["/resource"]);
         }
         let other = json!({ "type": "service", "id": "x" });
         let mut strange = subject.clone();
