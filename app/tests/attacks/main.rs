@@ -25,5 +25,7 @@ mod broken;
 mod canaries;
 mod floods;
 mod forged;
+mod quotes;
+mod secrets;
 mod slow;
 mod start;
