@@ -346,3 +346,25 @@ fn inserted_rows_never_lean_on_defaults_of_the_database() {
     }
     assert_none(&found, "an Insertable without treat_none_as_default_value = false");
 }
+
+#[test]
+fn the_tests_that_are_named_in_the_table_of_holes_exist() {
+    let table = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let named = Regex::new(r"`(\w+)/(\w+)::(\w+)`").unwrap();
+    let sources = files("rs");
+    let exists = |house: &str, file: &str, name: &str| {
+        let told = Regex::new(&format!(r"(?m)^\s*(?:async )?fn {name}\(")).unwrap();
+        sources.iter().any(|(path, text)| {
+            let is_file =
+                [format!("/{file}.rs"), format!("/{file}/mod.rs")].iter().any(|end| path.ends_with(end));
+            is_file
+                && path.trim_start_matches("modules/").starts_with(&format!("{house}/"))
+                && told.is_match(text)
+        })
+    };
+    let all: Vec<_> = named.captures_iter(&table).collect();
+    assert!(all.len() > 100, "docs/security.md names its tests otherwise than this looks for");
+    let found: Vec<String> =
+        all.iter().filter(|one| !exists(&one[1], &one[2], &one[3])).map(|one| one[0].to_owned()).collect();
+    assert_none(&found, "docs/security.md names tests that there are not");
+}

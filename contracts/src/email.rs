@@ -95,6 +95,10 @@ fn normal_local(local: &str) -> Result<String, AddressError> {
         return Err(AddressError::Malformed);
     }
     let lower = local.to_lowercase();
+    // A few small letters take more bytes than their capital ones.
+    if lower.len() > 64 {
+        return Err(AddressError::TooLong);
+    }
     let settled: String = lower.to_uppercase().to_lowercase().nfkc().collect();
     if settled != lower || !lower.chars().all(allowed) {
         return Err(AddressError::Ambiguous);
@@ -209,6 +213,27 @@ mod tests {
         fn normalising_twice_is_normalising_once(text in "\\PC{1,20}@\\PC{1,20}\\.[a-z]{2,5}") {
             if let Ok(once) = EmailAddress::parse(&text) {
                 prop_assert_eq!(EmailAddress::parse(once.as_str()), Ok(once));
+            }
+        }
+
+        /// Small letters may take more bytes than capital ones.
+        #[test]
+        fn an_address_that_grows_is_as_long_as_it_may_be(local in "[\u{23a}\u{23e}a]{1,64}") {
+            if let Ok(once) = EmailAddress::parse(&format!("{local}@example.org")) {
+                prop_assert_eq!(EmailAddress::parse(once.as_str()), Ok(once));
+            }
+        }
+
+        /// Letters that have other forms, where most of an address is one.
+        #[test]
+        fn no_form_of_a_letter_has_another_form(
+            local in "[a-zA-Z0-9.+'\u{131}\u{17f}\u{212a}\u{fb01}\u{e9}\u{301}]{1,12}",
+            domain in "[a-zA-Z0-9\u{e4}\u{df}\u{3c2}\u{130}\u{ff41}\u{301}\u{200d}-]{1,12}\\.[a-zA-Z]{2,5}",
+        ) {
+            let text = format!("{local}@{domain}");
+            if let Ok(once) = EmailAddress::parse(&text) {
+                prop_assert!(once.as_str().matches('@').count() == 1, "{}", once.as_str());
+                prop_assert_eq!(EmailAddress::parse(&once.as_str().to_uppercase()), Ok(once));
             }
         }
 

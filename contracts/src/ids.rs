@@ -87,6 +87,7 @@ ids! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn ids_sort_by_creation() {
@@ -102,6 +103,16 @@ mod tests {
             [id.uuid().simple().to_string(), format!("{{{id}}}"), format!("urn:uuid:{id}"), String::new()]
         {
             assert_eq!(wrong.parse::<UserId>(), Err(ParseIdError), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_is_the_text_it_was_read_from(text in "[0-9a-fA-F-]{30,40}", bits: u128, other in any::<String>()) {
+            for text in [text, other, uuid::Uuid::from_u128(bits).to_string()] {
+                let Ok(id) = text.parse::<UserId>() else { continue };
+                prop_assert_eq!(id.to_string(), text.to_lowercase());
+            }
         }
     }
 }

@@ -91,6 +91,7 @@ impl<'de> Deserialize<'de> for PhoneNumber {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn only_one_spelling_is_a_number() {
@@ -131,5 +132,16 @@ mod tests {
     #[test]
     fn a_number_does_not_print_itself() {
         assert_eq!(format!("{:?}", PhoneNumber::parse("+436601234567").unwrap()), "PhoneNumber(***)");
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_is_the_text_it_was_read_from(text in "\\+?[0-9]{0,20}", other in any::<String>()) {
+            for text in [text, other] {
+                let Ok(number) = PhoneNumber::parse(&text) else { continue };
+                prop_assert_eq!(number.as_str(), text.as_str());
+                prop_assert!(text.trim_start_matches('+').starts_with(number.country_code()) && text.starts_with(number.range()));
+            }
+        }
     }
 }

@@ -107,6 +107,7 @@ impl<'de> Deserialize<'de> for Time {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn what_is_written_is_read_back() {
@@ -122,5 +123,21 @@ mod tests {
         assert_eq!(Time::MAX.plus(Duration::MAX), Time::MAX);
         assert_eq!(Time::MIN.minus(Duration::MAX), Time::MIN);
         assert_eq!(Time::MIN.since(Time::MAX), Duration::ZERO);
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_that_is_read_is_written_the_same(
+            text in "[0-9]{4}-[0-1][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9](:[0-6][0-9](\\.[0-9]{1,9})?)?(Z|[+-][0-2][0-9]:[0-5][0-9])?",
+            other in any::<String>(),
+            micros: i64,
+        ) {
+            for text in [text, other] {
+                let Ok(time) = text.parse::<Time>() else { continue };
+                prop_assert_eq!(time.to_string().parse(), Ok(time));
+            }
+            let time = Time::from_micros(micros);
+            prop_assert_eq!(time.to_string().parse(), Ok(time));
+        }
     }
 }

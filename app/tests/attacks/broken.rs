@@ -152,3 +152,20 @@ async fn what_a_page_does_not_answer_is_told_with_what_it_does() {
     let answer = house.client().send(&Ask::new(Method::DELETE, "/api/v1/auth/logins")).await;
     assert_eq!((answer.status, answer.header("allow")), (405, "POST"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_address_in_the_request_line_leads_no_link_elsewhere() {
+    let mut house = House::open(Shape::Embedded, &[]).await.unwrap();
+    let mia = house.person("mia").await;
+    let ask = post(
+        "http://evil.test/api/v1/auth/password-resets",
+        "",
+        json!({ "email": mia.email }).to_string().as_bytes(),
+    );
+    let (answer, _) = raw(&house, &ask);
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    let message = house.messages(&mia.email, 2).await.remove(0);
+    assert!(message["links"][0].as_str().unwrap().starts_with("http://doorward.test/"), "{message}");
+    assert!(!message.to_string().contains("evil.test"), "{message}");
+    house.close();
+}

@@ -26,5 +26,7 @@ mod canaries;
 mod floods;
 mod forged;
 mod purged;
+mod quotes;
+mod secrets;
 mod slow;
 mod start;

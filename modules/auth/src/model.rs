@@ -10,6 +10,8 @@ mod network;
 mod password;
 mod profile;
 mod secret;
+#[cfg(test)]
+mod texts_tests;
 
 pub(crate) use device::{Device, Fingerprint};
 pub(crate) use foreign::ForeignHash;

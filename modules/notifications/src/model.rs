@@ -10,6 +10,8 @@ pub(crate) mod receipt;
 pub(crate) mod render;
 pub(crate) mod sms;
 pub(crate) mod template;
+#[cfg(test)]
+mod texts_tests;
 pub(crate) mod words;
 
 use std::time::Duration;

@@ -228,3 +228,45 @@ fn is_accepted(kind: &Mime, types: &[&str]) -> bool {
     let utf8 = kind.get_param(mime::CHARSET).is_none_or(|charset| charset == mime::UTF_8);
     utf8 && types.contains(&kind.essence_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+    use actix_web::test::TestRequest;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::http::json;
+
+    proptest! {
+        #[test]
+        fn a_key_is_the_text_that_was_sent_or_none(text in "[ -~]{0,300}", short in "[!-~]{0,20}", other in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let mut values = vec![HeaderValue::from_str(&text).unwrap(), HeaderValue::from_str(&short).unwrap()];
+            values.extend(HeaderValue::from_bytes(&other));
+            for value in values {
+                let request = TestRequest::default().insert_header(("idempotency-key", value.clone())).to_http_request();
+                let bytes = value.as_bytes();
+                let good = (1..=255).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
+                let read = idempotency_key(&request).ok().flatten();
+                prop_assert_eq!(read.as_deref().map(str::as_bytes), good.then_some(bytes));
+            }
+        }
+
+        #[test]
+        fn a_document_is_read_as_it_stands_and_no_name_twice(
+            fields in proptest::collection::vec(("[ab]{0,2}", 0..9_u8), 0..5),
+            other in proptest::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let names: std::collections::BTreeSet<_> = fields.iter().map(|(name, _)| name).collect();
+            let unique = names.len() == fields.len();
+            let fields: Vec<_> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+            let text = format!("{{{}}}", fields.join(","));
+            let meant = serde_json::from_str::<Value>(&text).ok().filter(|_| unique);
+            prop_assert_eq!(json::parse::<Value>(text.as_bytes()).ok(), meant);
+            if let Ok(value) = json::parse::<Value>(&other) {
+                prop_assert_eq!(serde_json::from_slice::<Value>(&other).ok(), Some(value));
+            }
+        }
+    }
+}

@@ -192,6 +192,7 @@ mod tests {
     use actix_web::http::header::HeaderValue;
 
     use super::*;
+    use proptest::prelude::*;
 
     fn client(peer: &str, headers: &[(HeaderName, &str)]) -> String {
         let proxies = Proxies::parse(["10.0.0.0/8", "fd00::/8", "192.0.2.1"]).unwrap();
@@ -292,5 +293,26 @@ mod tests {
         assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
         assert_eq!(counted("2001:db8:1:2:ffff::"), "2001:db8:1:2::");
         assert_eq!(counted("192.0.2.1"), "192.0.2.1");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_left_of_the_client_counts(left in "[ -~]{0,60}", hops in 0..3_usize, other in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let proxies = ", 10.0.0.9".repeat(hops);
+            let list = format!("{left}, 203.0.113.7{proxies}");
+            prop_assert_eq!(client("10.0.0.1", &[(X_FORWARDED_FOR, &list)]), "203.0.113.7");
+            let quoted = left.replace(['"', '\\'], "");
+            let forwarded = format!("for={quoted}, for=203.0.113.7{}", proxies.replace(", ", ", for="));
+            prop_assert_eq!(client("10.0.0.1", &[(FORWARDED, &forwarded)]), "203.0.113.7");
+            prop_assert_eq!(client("203.0.113.9", &[(X_FORWARDED_FOR, &list), (FORWARDED, &forwarded)]), "203.0.113.9");
+            let Ok(value) = HeaderValue::from_bytes(&other) else { return Ok(()) };
+            for name in [X_FORWARDED_FOR, FORWARDED] {
+                let mut map = HeaderMap::new();
+                map.append(name, value.clone());
+                let proxies = Proxies::parse(["10.0.0.0/8"]).unwrap();
+                let told = proxies.client("10.0.0.1".parse().unwrap(), &map);
+                prop_assert!(told.to_canonical() == told);
+            }
+        }
     }
 }

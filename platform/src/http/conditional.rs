@@ -121,3 +121,37 @@ impl FromRequest for IfMatch {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(value: &HeaderValue) -> Option<IfMatch> {
+        IfMatch::read(
+            &TestRequest::default().insert_header((header::IF_MATCH, value.clone())).to_http_request(),
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_tag_of_ours_is_read_back_among_whatever_others(
+            revision: i64,
+            others in proptest::collection::vec("(W/)?\"[!#-+\\--~]{0,8}\"", 0..4),
+            rubbish in proptest::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let (_, ours) = ETag::revision(revision).try_into_pair().unwrap();
+            let list = others.iter().map(String::as_str).chain([ours.to_str().unwrap()]).collect::<Vec<_>>().join(", ");
+            let said = read(&HeaderValue::from_str(&list).unwrap());
+            prop_assert!(said.is_some_and(|said| said.allows(revision)), "{}", list);
+            if let Ok(value) = HeaderValue::from_bytes(&rubbish) {
+                let digits = revision.to_string();
+                let said = read(&value);
+                let named = value.to_str().is_ok_and(|text| text.contains('*') || text.contains(&digits));
+                prop_assert!(named || said.is_none_or(|said| !said.allows(revision)), "{:?}", value);
+            }
+        }
+    }
+}

@@ -61,6 +61,7 @@ mod tests {
     use actix_web::http::header::{HeaderName, HeaderValue};
 
     use super::*;
+    use proptest::prelude::*;
 
     fn with(name: &'static str, values: &[&'static str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -102,6 +103,31 @@ mod tests {
             let ours = traceparent(&with("traceparent", &[bad]));
             assert!(parse(&ours).is_some(), "{ours}");
             assert!(!ours.contains("4bf92f3577b34da6a3ce929d0e0e4736"), "{bad} → {ours}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_sent_there_is_a_good_trace_and_a_plain_id(
+            trace in "[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[a-z]{0,3})?",
+            text in "[ -~]{0,80}",
+            other in proptest::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let mut values = vec![HeaderValue::from_str(&trace).unwrap(), HeaderValue::from_str(&text).unwrap()];
+            values.extend(HeaderValue::from_bytes(&other));
+            for value in values {
+                let mut headers = HeaderMap::new();
+                headers.append(HeaderName::from_static("traceparent"), value.clone());
+                headers.append(HeaderName::from_static("x-request-id"), value.clone());
+                let ours = traceparent(&headers);
+                prop_assert!(parse(&ours).is_some() && ours.starts_with("00-") && ours.len() == 55, "{}", ours);
+                if let Some((theirs, flags)) = value.to_str().ok().and_then(parse) {
+                    let flags = format!("-{flags}");
+                    prop_assert!(ours.get(3..35) == Some(theirs.as_str()) && ours.ends_with(&flags), "{}", ours);
+                }
+                let id = request_id(&headers);
+                prop_assert!((8..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()), "{}", id);
+            }
         }
     }
 }

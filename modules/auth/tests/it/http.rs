@@ -14,6 +14,7 @@ mod secrets;
 mod sessions;
 mod setup;
 mod sign_in_notices;
+mod steps;
 mod timing;
 mod tokens;
 mod verifications;

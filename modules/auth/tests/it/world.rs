@@ -21,7 +21,7 @@ use platform::tokens::Verifier;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use testkit::fakes::FakePermissions;
 use utoipa_actix_web::AppExt as _;
 
@@ -57,6 +57,8 @@ pub(crate) struct Reply {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
     pub(crate) text: String,
+    /// From the request's arrival to the beginning of its answer.
+    pub(crate) took: Duration,
 }
 
 impl Reply {
@@ -153,10 +155,13 @@ impl Ask<'_> {
             .into_app()
             .wrap(RequestContext);
         let app = test::init_service(app).await;
-        let answer = test::call_service(&app, self.request.to_request()).await;
+        let request = self.request.to_request();
+        let started = Instant::now();
+        let answer = test::call_service(&app, request).await;
+        let took = started.elapsed();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let text = String::from_utf8(test::read_body(answer).await.to_vec()).unwrap();
-        Reply { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null), text }
+        Reply { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null), text, took }
     }
 }
 

@@ -249,3 +249,30 @@ fn event(item: InboxItem) -> String {
     let data = serde_json::to_string(&InboxItemView::from(item)).unwrap_or_default();
     format!("id: {id}\nevent: item\ndata: {data}\n\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+    use actix_web::test::TestRequest;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_stream_goes_on_after_a_number_or_not_at_all(
+            number: u64, text in "[+-]?[0-9]{0,25}", other in proptest::collection::vec(any::<u8>(), 1..20), after in any::<Option<u64>>(),
+        ) {
+            let mut values = vec![number.to_string().into_bytes(), text.into_bytes(), other];
+            values.retain(|value| !value.is_empty());
+            for value in values {
+                let Ok(value) = HeaderValue::from_bytes(&value) else { continue };
+                let request = TestRequest::default().insert_header(("last-event-id", value.clone())).to_http_request();
+                let meant = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
+                let read = StreamQuery { after }.position(&request).ok().flatten();
+                prop_assert_eq!(read, meant.map(|number| i64::try_from(number).unwrap_or(i64::MAX)));
+                prop_assert!(read.is_none_or(|number| number >= 0));
+            }
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod explanations;
+mod texts;
 mod worlds;
 
 use super::*;

@@ -146,6 +146,15 @@ mod tests {
 
     proptest! {
         #[test]
+        fn a_search_is_cut_the_same_again(text in any::<String>(), words in "[a-zA-Z\u{e4}\u{df}\u{130}\u{301} ]{0,60}") {
+            for text in [text, words] {
+                let Some(search) = Search::parse(&text) else { continue };
+                let again = Search::parse(&search.words().join(" "));
+                prop_assert!(again.is_some_and(|again| again.words() == search.words()), "{:?}", search.words());
+            }
+        }
+
+        #[test]
         fn whatever_a_name_is_its_words_are_few_and_find_it(name in "\\PC{1,200}") {
             let mut profile = Profile::empty(UserId::new(), Time::from_micros(0));
             profile.display_name = Some(name);

@@ -89,16 +89,23 @@ pub(super) fn time_zone(text: &str) -> Result<String, Broken> {
 
 /// A picture's address: https, at most 2048 characters. It is kept and shown, never fetched.
 pub(super) fn avatar_url(text: &str) -> Result<String, Broken> {
+    let too_long = || Err(("too_long", "An address has at most 2048 characters.".into()));
     if text.len() > 2048 {
-        return Err(("too_long", "An address has at most 2048 characters.".into()));
+        return too_long();
     }
     let url = Url::parse(text).ok().filter(|url| url.scheme() == "https" && url.has_host());
     let plain = url.filter(|url| url.username().is_empty() && url.password().is_none());
     match plain {
+        // Letters outside of ASCII take up to three times their bytes in a URL.
+        Some(url) if url.as_str().len() > 2048 => too_long(),
         Some(url) if !text.chars().any(char::is_control) => Ok(url.into()),
         _ => Err(("malformed_url", "A picture's address begins with https:// and names a host.".into())),
     }
 }
+
+#[cfg(test)]
+#[path = "texts_tests.rs"]
+mod texts_tests;
 
 #[cfg(test)]
 mod tests {

@@ -56,14 +56,20 @@ both_engines! {
         }
     }
 
-    async fn a_login_at_the_same_moment_does_not_slip_through(db: Database) {
+    async fn a_login_or_refresh_at_the_same_moment_does_not_slip_through(db: Database) {
         let world = World::new(db).await;
         let user = world.member("mia@example.test").await;
-        for _ in 0..5 {
+        for _ in 0..20 {
+            let mut inside = Vec::new();
+            for _ in 0..5 {
+                inside.push(world.log_in("mia@example.test", PASSWORD).await.expect(200).tokens());
+            }
             let logins = join_all((0..5).map(|_| world.log_in("mia@example.test", PASSWORD)));
-            let (replies, changed) = futures_util::join!(logins, world.change(to_state(user, Disabled)));
+            let refreshes = join_all(inside.iter().map(|tokens| world.refresh(&tokens.refresh)));
+            let change = world.change(to_state(user, Disabled));
+            let (replies, refreshed, changed) = futures_util::join!(logins, refreshes, change);
             changed.unwrap();
-            for reply in replies.into_iter().filter(|reply| reply.status == 200) {
+            for reply in replies.into_iter().chain(refreshed).filter(|reply| reply.status == 200) {
                 let tokens = reply.tokens();
                 assert!(!world.is_in(&tokens).await);
                 world.refresh(&tokens.refresh).await.expect(401);

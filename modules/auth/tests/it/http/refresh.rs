@@ -68,7 +68,7 @@ both_engines! {
     async fn fifty_at_once_are_one_successor(db: Database) {
         let world = World::new(db).await;
         let mut token = world.logged_in("mia@example.test").await.refresh;
-        for round in 0..10 {
+        for round in 0..20 {
             let replies = join_all((0..50).map(|_| world.refresh(&token))).await;
             assert!(replies.iter().all(|it| it.status == 200), "{:?}", replies.iter().find(|it| it.status != 200));
             let successors: HashSet<_> = replies.iter().map(|reply| reply.tokens().refresh).collect();

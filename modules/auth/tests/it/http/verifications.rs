@@ -72,13 +72,15 @@ both_engines! {
 
     async fn fifty_at_once_are_one_success(db: Database) {
         let world = World::new(db).await;
-        world.register("mia@example.test", PASSWORD).await.expect(202);
-        let (_, request) = world.requested().await[0];
-        let token = world.token_of(request).await;
-        let replies = join_all((0..50).map(|_| world.verify(&token))).await;
-        let count = |status| replies.iter().filter(|reply| reply.status == status).count();
-        assert_eq!((count(204), count(410)), (1, 49));
-        assert_eq!(world.told().await.iter().filter(|it| *it == "auth.account.verified").count(), 1);
+        for round in 0..20 {
+            world.register(&format!("mia{round}@example.test"), PASSWORD).await.expect(202);
+            let (_, request) = world.requested().await[0];
+            let token = world.token_of(request).await;
+            let replies = join_all((0..50).map(|_| world.verify(&token))).await;
+            let count = |status| replies.iter().filter(|reply| reply.status == status).count();
+            assert_eq!((count(204), count(410)), (1, 49));
+            assert_eq!(world.told().await.iter().filter(|it| *it == "auth.account.verified").count(), 1);
+        }
     }
 
     async fn two_attempts_at_once_are_one_success(db: Database) {
