@@ -1,8 +1,10 @@
-//! Login with a password: the same refusal after the same work, whatever it is that does not fit.
+//! Login with a password: the same refusal after the same work and at the same time, whatever it is that does not fit.
 //!
 //! The story: be admitted by the throttle, look the account up, compare (with a hash of nobody's when there is none),
 //! then either mint or count the failure. Who is over the limit is refused before anything is hashed, also with the
-//! right password. A hash that was made elsewhere, or with other parameters than today's, is replaced on the way.
+//! right password. Looking for the row and the hash, or the devices and sessions, of somebody takes longer where there is
+//! somebody, which is why refusals leave in steps. A hash that was made elsewhere, or with other parameters than today's,
+//! is replaced on the way.
 
 use contracts::auth::AccountState;
 use contracts::{Caller, EmailAddress, Fields, UserId};
@@ -11,6 +13,7 @@ use platform::audit::{self, Entry, Outcome};
 use super::Service;
 use super::mint::{Grant, Tokens};
 use super::register::{broken, entry};
+use super::steady::steady_refusal;
 use super::throttle::Try;
 use crate::error::Error;
 use crate::model::{Account, Password, PasswordHash, Rule};
@@ -26,7 +29,7 @@ impl Service {
     /// # Errors
     /// 401 whatever does not fit; 429 after too many failures; 422 for a password that is longer than any; 503.
     pub(crate) async fn login(&self, caller: &Caller, ask: Login) -> Result<Tokens, Error> {
-        let outcome = self.try_login(caller, ask).await;
+        let outcome = steady_refusal(self.try_login(caller, ask)).await;
         let word = match &outcome {
             Ok(_) => "succeeded",
             Err(Error::InvalidCredentials) => "refused",

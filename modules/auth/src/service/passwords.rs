@@ -64,12 +64,14 @@ impl HashPool {
         password: &Password,
         hash: Option<PasswordHash>,
     ) -> Result<bool, Error> {
-        // One that nobody can check is as good as none; the account can be reset.
-        let hash = hash.filter(|it| self.parameters.outdated(it) != Some(UNKNOWN));
-        let is_real = hash.is_some();
-        let (hash, password) = (hash.unwrap_or_else(|| self.dummy.clone()), password.clone());
+        // One that nobody can check is as good as none; the account can be reset. The one of nobody is looked at like
+        // any other, so that this takes as long.
+        let is_there = hash.is_some();
+        let stored = hash.unwrap_or_else(|| self.dummy.clone());
+        let is_known = self.parameters.outdated(&stored) != Some(UNKNOWN);
+        let (hash, password) = (if is_known { stored } else { self.dummy.clone() }, password.clone());
         let fits = self.run(move |argon| argon.verify(&hash, &password)).await?;
-        Ok(fits && is_real)
+        Ok(fits && is_there && is_known)
     }
 
     /// A hash of this password as it would be made today, when the stored one (which fits it) was made otherwise. None

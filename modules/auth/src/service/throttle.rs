@@ -15,7 +15,6 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::attempts::Place;
 use super::passwords::busy;
-use super::steady::steady_failure;
 use super::{Service, hourly};
 use crate::error::Error;
 use crate::model::Network;
@@ -40,16 +39,11 @@ struct Counter {
 }
 
 impl Service {
-    /// Waits until the counters have room for this try and all before it. Whoever is locked out is told so when the
-    /// same while is over: looking for the devices and sessions of an owner takes longer where there is one.
+    /// Waits until the counters have room for this try and all before it.
     ///
     /// # Errors
     /// 429 when there were too many failures already; 503 when too many are trying.
     pub(super) async fn admit(&self, caller: &Caller, address: &str) -> Result<Try, Error> {
-        steady_failure(self.find_room(caller, address)).await
-    }
-
-    async fn find_room(&self, caller: &Caller, address: &str) -> Result<Try, Error> {
         let presence = self.attempts.arrive().ok_or_else(busy)?;
         let from = Network::of(caller.client_address);
         let network = from.to_string();
