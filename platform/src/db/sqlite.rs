@@ -7,7 +7,7 @@
 //!
 //! Inside of a group of transactions the lock is held already and nothing is synced before the commit, so a statement
 //! runs where it is asked: it takes a few microseconds, and the way to another thread and back ten times as long.
-//! `docs/decisions/0025-group-commit.md` tells what was measured.
+//! `docs/decisions/0019-group-commit.md` tells what was measured.
 
 use std::fs;
 use std::path::Path;

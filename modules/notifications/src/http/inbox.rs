@@ -1,5 +1,7 @@
 //! `/api/v1/inbox`: what stands in one's own inbox, and a stream of what comes in.
 
+use std::num::TryFromIntError;
+
 use actix_web::http::header::{CONTENT_TYPE, LINK};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
@@ -173,7 +175,21 @@ pub(super) async fn read_inbox(user: User, service: web::Data<Service>) -> Resul
 #[serde(deny_unknown_fields)]
 pub(super) struct StreamQuery {
     /// After this number, for clients that can't send `Last-Event-ID` at first. From now on when both are absent.
-    after: Option<u64>,
+    #[param(value_type = Option<i64>, minimum = 0)]
+    after: Option<Place>,
+}
+
+/// A number in the stream: none that was ever given out is below zero or larger than a database can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u64")]
+struct Place(i64);
+
+impl TryFrom<u64> for Place {
+    type Error = TryFromIntError;
+
+    fn try_from(number: u64) -> Result<Self, TryFromIntError> {
+        i64::try_from(number).map(Self)
+    }
 }
 
 impl StreamQuery {
@@ -182,14 +198,13 @@ impl StreamQuery {
         let wrong = || {
             Problem::malformed(
                 "platform.invalid_last_event_id",
-                "Last-Event-ID must be a number, and not below zero.",
+                "Last-Event-ID must be a number from 0 to 9223372036854775807.",
             )
         };
         let header = request.headers().get("last-event-id").filter(|value| !value.is_empty());
-        let header =
-            header.map(|value| value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(wrong));
-        let after: Option<u64> = header.transpose()?.or(self.after);
-        Ok(after.map(|number| i64::try_from(number).unwrap_or(i64::MAX)))
+        let place = |text: &str| Place::try_from(text.parse::<u64>().ok()?).ok();
+        let header = header.map(|value| value.to_str().ok().and_then(place).ok_or_else(wrong));
+        Ok(header.transpose()?.or(self.after).map(|place| place.0))
     }
 }
 
@@ -202,7 +217,7 @@ impl StreamQuery {
     tag = "notifications",
     params(
         StreamQuery,
-        ("Last-Event-ID" = Option<u64>, Header, description = "The number that was seen last; goes before `after`."),
+        ("Last-Event-ID" = Option<i64>, Header, minimum = 0, description = "The number that was seen last; goes before `after`."),
     ),
     responses(
         (status = 200, description = "Events, until it ends.", body = InboxItemView, content_type = "text/event-stream"),
@@ -261,7 +276,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_stream_goes_on_after_a_number_or_not_at_all(
-            number: u64, text in "[+-]?[0-9]{0,25}", other in proptest::collection::vec(any::<u8>(), 1..20), after in any::<Option<u64>>(),
+            number: u64, text in "[+-]?[0-9]{0,25}", other in proptest::collection::vec(any::<u8>(), 1..20), after: Option<u32>,
         ) {
             let mut values = vec![number.to_string().into_bytes(), text.into_bytes(), other];
             values.retain(|value| !value.is_empty());
@@ -269,9 +284,9 @@ mod tests {
                 let Ok(value) = HeaderValue::from_bytes(&value) else { continue };
                 let request = TestRequest::default().insert_header(("last-event-id", value.clone())).to_http_request();
                 let meant = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
-                let read = StreamQuery { after }.position(&request).ok().flatten();
-                prop_assert_eq!(read, meant.map(|number| i64::try_from(number).unwrap_or(i64::MAX)));
-                prop_assert!(read.is_none_or(|number| number >= 0));
+                let query = StreamQuery { after: after.map(|number| Place(i64::from(number))) };
+                let read = query.position(&request).ok().flatten();
+                prop_assert_eq!(read, meant.and_then(|number| i64::try_from(number).ok()));
             }
         }
     }

@@ -216,8 +216,12 @@ both_engines! {
         lost.next().await;
         put(&world, &service, user, "News 5").await;
         assert_eq!(items(&lost.next().await.unwrap()), [(5, "News 5".to_owned())]);
-        let request = TestRequest::get().uri(path).insert_header(("last-event-id", "x")).insert_header(("authorization", format!("Bearer {token}")));
-        assert_eq!(world.call(&service, request).await.status, StatusCode::BAD_REQUEST);
+        for (query, header) in [("", "x"), ("", "-1"), ("", "9223372036854775808"), ("?after=9223372036854775808", "3")] {
+            let request = TestRequest::get().uri(&format!("{path}{query}")).insert_header(("last-event-id", header));
+            let request = request.insert_header(("authorization", format!("Bearer {token}")));
+            let status = world.call(&service, request).await.status;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{query} {header}");
+        }
     }
 
     async fn a_stream_ends_with_its_login(db: Database) {
