@@ -18,6 +18,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::row::IntoOwnedRow;
 use diesel::sqlite::Sqlite;
 use diesel::{Connection as _, QueryResult, SqliteConnection};
+use tokio::task::coop::consume_budget;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::collected::Collected;
@@ -116,10 +117,12 @@ impl SqliteLink {
     }
 
     pub(super) async fn execute(&mut self, query: Collected) -> QueryResult<usize> {
+        self.give_way().await;
         self.visit(move |connection| connection.execute_returning_count(&query)).await
     }
 
     pub(super) async fn load(&mut self, query: Collected) -> QueryResult<Vec<QueryResult<SqliteRow>>> {
+        self.give_way().await;
         self.visit(move |connection| {
             let mut columns = <BorrowedSqliteRow<'_, '_> as IntoOwnedRow<'_, Sqlite>>::Cache::default();
             let mut rows = Vec::new();
@@ -129,6 +132,13 @@ impl SqliteLink {
             Ok(rows)
         })
         .await
+    }
+
+    /// After each hundred statements or so that run here, whoever else is on this thread gets his turn.
+    async fn give_way(&mut self) {
+        if self.group.is_some() {
+            consume_budget().await;
+        }
     }
 
     async fn visit<R: Send + 'static>(

@@ -1,6 +1,8 @@
 //! Transactions that meet at SQLite's writer share a commit. What each of them is promised stays the same: its own work
 //! and no other is undone when it fails or is given up, and nobody is told of a success that is not on the disk.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use diesel_async::RunQueryDsl;
@@ -174,5 +176,34 @@ fn whoever_wants_the_writer_alone_finds_no_open_group() {
         };
         timeout(SOON, seen).await.expect("what was written alone is no part of anybody's transaction");
         alone.abort();
+    });
+}
+
+#[test]
+fn a_long_transaction_lets_others_of_its_thread_go_on() {
+    on_sqlite(async |db| {
+        let turns = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&turns);
+        let other = tokio::task::spawn_local(async move {
+            loop {
+                counted.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        // Not `turns.load(…)`, which would be diesel's.
+        let so_far = || AtomicUsize::load(&turns, Ordering::Relaxed);
+        let (before, after) = db
+            .transaction(async |tx| {
+                let before = so_far();
+                for number in 0..1_000 {
+                    insert(tx, &[person(number)]).await?;
+                }
+                Ok::<_, Error>((before, so_far()))
+            })
+            .await
+            .unwrap();
+        other.abort();
+        assert!(after > before, "nobody had a turn in the middle of a thousand statements");
+        assert_eq!(count(&db).await, 1_000);
     });
 }
