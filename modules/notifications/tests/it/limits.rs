@@ -52,6 +52,8 @@ both_engines! {
         let service = world.service();
         let to = json!({ "to": { "email": "mia@example.org" } });
         world.send(&service, &to).await;
+        // Those that are due together are tried together, and either may be the first.
+        deliver_all(&service).await;
         let late = world.send(&service, &to).await;
         deliver_all(&service).await;
         assert_eq!(world.fate(&service, &late).await, ("suppressed".to_owned(), "over_limit".to_owned()));
