@@ -114,7 +114,7 @@ async fn close(settings: &Settings, draft: &Path) -> Result<auth::Closed, StartE
     let caller = Caller::module("doorward-cli");
     let closed = auth::close_restored(&db, &caller, Clock::system().now()).await.map_err(unended)?;
     // Only the file itself takes the name of the database, so nothing may be left beside it.
-    db.write().await.map_err(unended)?.batch("PRAGMA wal_checkpoint(TRUNCATE)").await.map_err(unended)?;
+    db.truncate_log().await.map_err(unended)?;
     db.close();
     let left = fs::metadata(format!("{}-wal", draft.display())).map_or(0, |journal| journal.len());
     if left > 0 {

@@ -45,8 +45,8 @@ pub trait Subscriber: Send + Sync {
     async fn hear(&self, event: &Event) -> Result<(), Error>;
 }
 
-/// After a batch that was not full, others are mostly on their way: a moment later they go together, which costs a busy
-/// server half as much. The first event after a quiet while waits for nothing.
+/// After a batch that was not full, others are mostly on their way: a moment later they go together, in fewer
+/// transactions. The first event after a quiet while waits for nothing.
 const MOMENT: Duration = Duration::from_millis(10);
 
 /// Waits for company for the next batch.
