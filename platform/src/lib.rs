@@ -13,6 +13,7 @@ pub mod inbox;
 pub mod limits;
 pub mod metrics;
 pub mod outbox;
+pub mod peers;
 mod schema;
 pub mod settings;
 pub mod telemetry;
