@@ -17,6 +17,7 @@ mod openapi;
 mod server;
 mod settings;
 mod sweep;
+mod tls;
 mod workers;
 
 use std::io::Write;
@@ -51,7 +52,7 @@ enum Command {
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Look after the keys that access tokens are signed with
+    /// Look after keys: those that access tokens are signed with, and this service's own
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Look after administrators
@@ -127,6 +128,8 @@ enum KeysCommand {
         #[arg(long)]
         compromised: bool,
     },
+    /// Print the public half of this service's own key, for the settings of the other services
+    Service,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -168,6 +171,9 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
         Command::Config(ConfigCommand::Check) => load().and_then(|_| say("The settings are fit for use.")),
         Command::Keys(KeysCommand::Rotate { compromised }) => {
             runtime()?.block_on(commands::rotate_keys(&load()?, compromised))
+        }
+        Command::Keys(KeysCommand::Service) => {
+            commands::show_service_key(&Settings::sketch(arguments.config.as_deref())?)
         }
         Command::Admin(AdminCommand::Create(new)) => {
             runtime()?.block_on(commands::create_administrator(&load()?, &new))

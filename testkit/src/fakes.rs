@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use contracts::auth::{
-    PublishKeys, PublishedKeys,
     Account, AccountState, Accounts, Auth, ChangeAccount, CheckSession, CreateAccount, FindAccount,
-    ImportAccounts, ImportOutcome, ImportedAccounts, ListAccounts, MintLink, MintedLink, SessionStanding,
+    ImportAccounts, ImportOutcome, ImportedAccounts, ListAccounts, MintLink, MintedLink, PublishKeys,
+    PublishedKeys, SessionStanding,
 };
 use contracts::notifications::{Notifications, QueuedNotification, Recipient, SendNotification};
 use contracts::permissions::{

@@ -69,11 +69,9 @@ pub async fn listen(
     let (tell, told) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
-            let app = move || {
-                App::new().app_data(admission.clone()).service(routes().wrap(from_fn(admit_service)))
-            };
-            let server =
-                HttpServer::new(app).workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
+            let app =
+                move || App::new().app_data(admission.clone()).service(routes().wrap(from_fn(admit_service)));
+            let server = HttpServer::new(app).workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
             tell.send(server.addrs()[0]).unwrap();
             server.run().await.unwrap();
         });

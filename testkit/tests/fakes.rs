@@ -53,7 +53,8 @@ async fn permissions_conforms() {
     let administrators = [UserId::new(), UserId::new()];
     administrators.iter().for_each(|one| fake.add_administrator(*one));
     conforms::permissions(&*fake, user, administrators).await;
-    let remote = RemotePermissions(far::serve(Module::Permissions, move || permissions_routes(fake.clone())).await);
+    let remote =
+        RemotePermissions(far::serve(Module::Permissions, move || permissions_routes(fake.clone())).await);
     conforms::permissions(&remote, user, administrators).await;
 }
 
@@ -62,7 +63,9 @@ async fn notifications_conforms() {
     let fake = Arc::new(FakeNotifications::default());
     fake.add_template("announcement");
     conforms::notifications(&*fake, &serde_json::Map::new()).await;
-    let remote = RemoteNotifications(far::serve(Module::Notifications, move || notifications_routes(fake.clone())).await);
+    let remote = RemoteNotifications(
+        far::serve(Module::Notifications, move || notifications_routes(fake.clone())).await,
+    );
     conforms::notifications(&remote, &serde_json::Map::new()).await;
 }
 
@@ -72,7 +75,10 @@ async fn a_peer_that_is_gone_is_unavailable() {
     let settings = far::settings(&[(Module::Users, format!("http://{closed}"))]);
     let lines = Lines::new(&settings, &far::Pair::new(Module::Users).identity).unwrap();
     let ask = FindProfile { user: UserId::new() };
-    let error = RemoteUsers(lines.to(Module::Users).unwrap()).find_profile(&Caller::module("testkit"), ask).await.unwrap_err();
+    let error = RemoteUsers(lines.to(Module::Users).unwrap())
+        .find_profile(&Caller::module("testkit"), ask)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, Kind::Unavailable);
     assert!(!error.to_string().contains(&closed.port().to_string()), "{error} names the address");
 }

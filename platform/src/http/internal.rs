@@ -46,7 +46,10 @@ pub async fn admit_service<B: MessageBody + 'static>(
         Err(why) => {
             tracing::warn!(path = request.path(), why, "An ask between services was refused.");
             metrics::counter!("doorward_peer_refusals_total").increment(1);
-            return Err(refusal(Error::unauthenticated("platform.peer_unknown", "It is not proven who asks.")));
+            return Err(refusal(Error::unauthenticated(
+                "platform.peer_unknown",
+                "It is not proven who asks.",
+            )));
         }
     };
     request.extensions_mut().insert(asker);

@@ -147,7 +147,8 @@ impl HttpLine {
         }
         let unread = |cause| Lost { cause: Box::new(cause), heard: status.as_u16() < 500 };
         let told: Error = serde_json::from_slice(&body).map_err(unread)?;
-        if matches!(told.kind, Kind::Unauthenticated | Kind::Denied) && told.code.starts_with("platform.peer_")
+        if matches!(told.kind, Kind::Unauthenticated | Kind::Denied)
+            && told.code.starts_with("platform.peer_")
         {
             tracing::error!(peer = %self.peer, code = %told.code, "A peer refuses this service; its log says why.");
             return Err(ours(told));
@@ -168,7 +169,8 @@ impl HttpLine {
 
     fn count(&self, method: &Method, outcome: &'static str, began: Instant) {
         let (peer, path) = (self.peer.as_str(), method.path);
-        counter!("doorward_peer_asks_total", "peer" => peer, "method" => path, "outcome" => outcome).increment(1);
+        counter!("doorward_peer_asks_total", "peer" => peer, "method" => path, "outcome" => outcome)
+            .increment(1);
         histogram!("doorward_peer_ask_seconds", "peer" => peer, "method" => path).record(began.elapsed());
     }
 }

@@ -118,9 +118,7 @@ impl Settings {
     #[must_use]
     pub fn public_keys(&self, here: &[Module]) -> Vec<(Module, PublicKey)> {
         let elsewhere = Module::ALL.into_iter().filter(|module| !here.contains(module));
-        elsewhere
-            .filter_map(|module| Some((module, read_service_key(self.key_text(module))?)))
-            .collect()
+        elsewhere.filter_map(|module| Some((module, read_service_key(self.key_text(module))?))).collect()
     }
 
     /// What is wrong, a sentence each, for a process that has these modules.
@@ -179,7 +177,8 @@ impl Settings {
                 None
             }
             Err(error) => {
-                problems.push(format!("peers.key can't be used: {}", error.to_string().replace("master ", "")));
+                problems
+                    .push(format!("peers.key can't be used: {}", error.to_string().replace("master ", "")));
                 None
             }
         };
@@ -203,7 +202,8 @@ impl Settings {
         let mut problems = Vec::new();
         let Tls { ca_file, certificate_file, key_file } = &self.tls;
         if certificate_file.is_empty() != key_file.is_empty() {
-            problems.push("peers.tls.certificate_file and peers.tls.key_file go together: set both.".to_owned());
+            problems
+                .push("peers.tls.certificate_file and peers.tls.key_file go together: set both.".to_owned());
         }
         let any = ![ca_file, certificate_file, key_file].iter().all(|file| file.is_empty());
         let plain = |module: &Module| self.address(*module).starts_with("http://");

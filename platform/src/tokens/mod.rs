@@ -16,7 +16,8 @@ use uuid::Uuid;
 
 pub use keys::{Algorithm, KeySource, PublicKey, PublicKeys, generate_key};
 pub use service::{
-    Identity, SERVICE_LEEWAY_SECONDS, SERVICE_TOKEN, SERVICE_TOKEN_SECONDS, ServiceKey, Services, read_service_key,
+    Identity, SERVICE_LEEWAY_SECONDS, SERVICE_TOKEN, SERVICE_TOKEN_SECONDS, ServiceKey, Services,
+    read_service_key,
 };
 pub use signer::Signer;
 pub use verifier::{Refused, Verified, VerifiedTokens, Verifier};
