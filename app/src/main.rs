@@ -14,6 +14,7 @@ mod events;
 mod export;
 mod limits;
 mod openapi;
+mod proxy;
 mod server;
 mod settings;
 mod sweep;
@@ -76,6 +77,8 @@ enum Command {
     },
     /// Print the OpenAPI document
     Openapi,
+    /// Print the configuration of a reverse proxy that stands in front of several processes
+    Proxy(proxy::Wanted),
     /// Find out what hashing a password may cost on this machine, and print the settings for it
     TuneHash {
         /// How long one hash may take here, in milliseconds
@@ -194,6 +197,7 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
         }
         Command::Openapi => say(&openapi::text(&openapi::document())
             .map_err(|error| StartError::because("No OpenAPI document", error))?),
+        Command::Proxy(wanted) => proxy::print(&Settings::sketch(arguments.config.as_deref())?, &wanted),
         Command::TuneHash { target_ms } => tune_hash(target_ms),
         Command::Version => say(concat!("doorward ", env!("CARGO_PKG_VERSION"))),
     }
