@@ -112,6 +112,8 @@ postgres_up() {
     local data=$FOLDER/postgres
     [ -s "$data/PG_VERSION" ] || { rm -rf "$data"; postgres_create; }
     postgres_running && return
+    # A killed server that nobody has reaped yet would be taken for a living one.
+    rm -f "$data/postmaster.pid"
     for _ in 1 2 3; do
         [ -s "$data.port" ] || free_port >"$data.port"
         if as_postgres "$(postgres_program pg_ctl)" start -w -t 60 -D "$data" -l "$data/server.log" \
