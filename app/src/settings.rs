@@ -202,6 +202,7 @@ impl Settings {
         problems.extend(self.problems_of_modules());
         problems.extend(self.server.problems());
         problems.extend(self.server.management.tls.problems());
+        problems.extend(self.database.problems());
         problems.extend(self.limits.problems());
         problems.extend(self.auth.problems());
         problems.extend(self.users.problems());

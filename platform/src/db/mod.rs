@@ -17,6 +17,7 @@ mod columns;
 mod conn;
 mod database;
 mod dialect;
+mod encryption;
 mod error;
 mod fragments;
 mod group;
