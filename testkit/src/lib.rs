@@ -11,6 +11,8 @@
     reason = "a test helper fails by panicking"
 )]
 
+pub mod brokers;
+pub mod cable;
 pub mod conforms;
 pub mod databases;
 pub mod fakes;

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use contracts::{Error, Event};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use address::Addresses;
@@ -35,6 +36,9 @@ use super::{Backoff, Bus, Desks, Subscription};
 
 /// How long a supervisor waits after a failure, with jitter.
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(100), max: Duration::from_secs(10) };
+
+/// How often the topology is declared again, and the queues are measured.
+const ROUND: Duration = Duration::from_secs(15);
 
 /// Carries events between processes over RabbitMQ, and to the desks of this one.
 pub struct RabbitBus {
@@ -57,9 +61,10 @@ impl RabbitBus {
         let mut everybody = subscriptions.to_vec();
         everybody.extend(desks.subscriptions().filter(|one| !subscriptions.contains(one)));
         let topology = Arc::new(Topology::new(settings, everybody));
+        let mended = Arc::new(Notify::new());
         Ok(Self {
-            outlet: Outlet::new(Arc::clone(&dialer), Arc::clone(&topology), settings),
-            intake: Intake::new(dialer, topology, desks, settings),
+            outlet: Outlet::new(Arc::clone(&dialer), Arc::clone(&topology), settings, Arc::clone(&mended)),
+            intake: Intake::new(dialer, topology, desks, settings, mended),
         })
     }
 

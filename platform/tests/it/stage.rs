@@ -157,7 +157,7 @@ impl Listener {
     pub async fn effects(&self) -> Vec<EventId> {
         let mut c = self.db.read().await.unwrap();
         let filter = Filter { actor_id: Some(self.name.to_owned()), ..Filter::default() };
-        let entries = audit::list(&mut c, &filter, None, 1_000).await.unwrap();
+        let entries = audit::list(&mut c, &filter, None, 1_000_000).await.unwrap();
         entries.into_iter().map(|entry| entry.subject_id.parse().unwrap()).collect()
     }
 

@@ -19,7 +19,8 @@ impl Addresses {
     pub fn parse(url: &str) -> Result<Self, &'static str> {
         let (scheme, rest) = url.split_once("://").ok_or(WRONG)?;
         let (authority, path) = rest.split_once('/').map_or((rest, None), |(it, path)| (it, Some(path)));
-        let (login, hosts) = authority.rsplit_once('@').map_or(("", authority), |(login, hosts)| (login, hosts));
+        let (login, hosts) =
+            authority.rsplit_once('@').map_or(("", authority), |(login, hosts)| (login, hosts));
         if path.is_some_and(|path| path.contains(['/', '?', '#'])) {
             return Err(WRONG);
         }
@@ -65,7 +66,15 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused_without_being_repeated() {
-        for url in ["", "h", "http://u:hunter2@h", "amqp://u:hunter2@", "amqp://u:hunter2@a,", "amqp://h/v/w", "amqp://h/v?x=1"] {
+        for url in [
+            "",
+            "h",
+            "http://u:hunter2@h",
+            "amqp://u:hunter2@",
+            "amqp://u:hunter2@a,",
+            "amqp://h/v/w",
+            "amqp://h/v?x=1",
+        ] {
             let told = Addresses::parse(url).err().unwrap();
             assert!(told.starts_with("rabbitmq.url") && !told.contains("hunter2"), "{url}");
         }

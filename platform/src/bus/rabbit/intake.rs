@@ -1,9 +1,12 @@
 //! The hearing side: takes messages into the desks of this process, and acknowledges what is stored there.
 //!
 //! While the database is away, messages are kept and tried again: they don't go back to the broker, where each return
-//! counts towards the delivery limit. What no database will ever store is a dead letter.
+//! counts towards the delivery limit. Only what can't be read is a dead letter.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use contracts::Event;
@@ -16,14 +19,17 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
 use metrics::{counter, gauge};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::topology::Topology;
 use super::wire::{Dialer, Wire, short};
-use super::{BACKOFF, Settings, message};
+use super::{BACKOFF, ROUND, Settings, message};
 use crate::bus::Desks;
 use crate::bus::desks::Whose;
-use crate::db;
+
+/// How long after a first suspicion the second look follows.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
 
 /// The consuming connection.
 pub(super) struct Intake {
@@ -31,6 +37,9 @@ pub(super) struct Intake {
     topology: Arc<Topology>,
     desks: Arc<Desks>,
     prefetch: u16,
+    timeout: Duration,
+    /// Somebody's queue was missing and is there again.
+    mended: Arc<Notify>,
 }
 
 /// One subscriber's queue.
@@ -38,6 +47,16 @@ struct Line {
     subscriber: &'static str,
     channel: Channel,
     consumer: Consumer,
+    pulse: Arc<Pulse>,
+}
+
+/// Signs of life of whoever listens to a queue.
+#[derive(Default)]
+struct Pulse {
+    /// Whether a batch is in hand.
+    busy: AtomicBool,
+    /// How many batches there were.
+    batches: AtomicU64,
 }
 
 impl Intake {
@@ -46,8 +65,10 @@ impl Intake {
         topology: Arc<Topology>,
         desks: Arc<Desks>,
         settings: &Settings,
+        mended: Arc<Notify>,
     ) -> Self {
-        Self { dialer, topology, desks, prefetch: settings.prefetch }
+        let timeout = Duration::from_millis(settings.confirm_timeout_ms);
+        Self { dialer, topology, desks, prefetch: settings.prefetch, timeout, mended }
     }
 
     /// Keeps a connection until it is told to stop; none where nobody has a desk.
@@ -80,6 +101,7 @@ impl Intake {
         };
         gauge!("doorward_rabbitmq_connected", "link" => "consume").set(1.0);
         *failures = 0;
+        let pulses: Vec<_> = lines.iter().map(|line| (line.subscriber, Arc::clone(&line.pulse))).collect();
         let mut events = wire.events();
         let broken = async {
             while let Some(event) = events.next().await {
@@ -87,15 +109,47 @@ impl Intake {
                     return error;
                 }
             }
-            std::io::Error::other("the connection ended").into()
+            io::Error::other("the connection ended").into()
         };
         tokio::select! {
             error = broken => Err(error),
+            error = self.forgotten(&wire, &pulses) => Err(error),
+            // The queue may be another one by now, which does not know its consumers.
+            () = self.mended.notified() => {
+                wire.close().await;
+                Ok(())
+            }
             heard = try_join_all(lines.iter_mut().map(|line| self.listen(line, stop))) => {
                 heard?;
                 wire.close().await;
                 Ok(())
             }
+        }
+    }
+
+    /// Ends when messages wait in a queue although whoever listens to it here has nothing in hand. A quorum queue that is
+    /// deleted and made anew keeps its consumers in name only (seen with RabbitMQ 3.10): they would wait for ever.
+    async fn forgotten(&self, wire: &Wire, pulses: &[(&'static str, Arc<Pulse>)]) -> lapin::Error {
+        let mut suspects = BTreeMap::new();
+        loop {
+            tokio::time::sleep(if suspects.is_empty() { ROUND } else { SECOND_LOOK }).await;
+            let declared = tokio::time::timeout(self.timeout, self.topology.declare(wire)).await;
+            let queues =
+                match declared.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())) {
+                    Ok(queues) => queues,
+                    Err(error) => return error,
+                };
+            let mut idle = BTreeMap::new();
+            for (name, pulse) in pulses {
+                let waits = queues.subscribers.iter().any(|(other, waiting)| other == name && *waiting > 0);
+                if waits && !pulse.busy.load(Ordering::Relaxed) {
+                    idle.insert(*name, pulse.batches.load(Ordering::Relaxed));
+                }
+            }
+            if idle.iter().any(|(name, batches)| suspects.get(name) == Some(batches)) {
+                return io::Error::other("messages wait and are not handed out").into();
+            }
+            suspects = idle;
         }
     }
 
@@ -105,9 +159,10 @@ impl Intake {
             let channel = wire.channel().await?;
             channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
             let (queue, tag) = (short(self.topology.queue(one.name))?, short("")?);
-            let consumer =
-                channel.basic_consume(queue, tag, BasicConsumeOptions::default(), FieldTable::default()).await?;
-            lines.push(Line { subscriber: one.name, channel, consumer });
+            let consumer = channel
+                .basic_consume(queue, tag, BasicConsumeOptions::default(), FieldTable::default())
+                .await?;
+            lines.push(Line { subscriber: one.name, channel, consumer, pulse: Arc::default() });
         }
         Ok(lines)
     }
@@ -121,7 +176,9 @@ impl Intake {
                 next = line.consumer.next() => next,
             };
             // A queue that is deleted ends its consumer.
-            let first = next.unwrap_or_else(|| Err(std::io::Error::other("a queue is gone").into()))?;
+            let first = next.unwrap_or_else(|| Err(io::Error::other("a queue is gone").into()))?;
+            line.pulse.busy.store(true, Ordering::Relaxed);
+            line.pulse.batches.fetch_add(1, Ordering::Relaxed);
             let mut batch = vec![first];
             while batch.len() < usize::from(self.prefetch)
                 && let Some(Some(next)) = line.consumer.next().now_or_never()
@@ -129,6 +186,7 @@ impl Intake {
                 batch.push(next?);
             }
             self.take(line.subscriber, batch, stop).await?;
+            line.pulse.busy.store(false, Ordering::Relaxed);
         }
     }
 
@@ -140,90 +198,46 @@ impl Intake {
     ) -> lapin::Result<()> {
         let (mut events, mut readable) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
         for delivery in batch {
-            match message::read(&delivery) {
+            match message::read(&delivery.data) {
                 Ok(event) => {
                     events.push(event);
                     readable.push(delivery);
                 }
-                Err(reason) => bury(subscriber, &delivery, "unreadable", reason).await?,
+                Err(reason) => bury(subscriber, &delivery, reason).await?,
             }
         }
-        match self.store(subscriber, &events, stop).await {
-            Stored::All => {
-                heard(subscriber, "accepted", events.len());
-                // Everything up to the last one is settled by now.
-                match readable.last() {
-                    Some(last) => acknowledge(last, true).await,
-                    None => Ok(()),
-                }
-            }
-            Stored::Stopped => Ok(()),
-            // One of them will never be stored: each by itself, so that it holds up no other.
-            Stored::Refused(_) => {
-                for (event, delivery) in events.iter().zip(&readable) {
-                    match self.store(subscriber, std::slice::from_ref(event), stop).await {
-                        Stored::All => {
-                            heard(subscriber, "accepted", 1);
-                            acknowledge(delivery, false).await?;
-                        }
-                        Stored::Refused(error) => {
-                            bury(subscriber, delivery, "refused", &error.to_string()).await?;
-                        }
-                        Stored::Stopped => return Ok(()),
-                    }
-                }
-                Ok(())
-            }
+        if !self.store(subscriber, &events, stop).await {
+            return Ok(());
         }
+        counter!("doorward_rabbitmq_heard_total", "subscriber" => subscriber, "outcome" => "accepted")
+            .increment(events.len() as u64);
+        // Everything up to the last one is settled by now.
+        if let Some(last) = readable.last() {
+            last.acker.ack(BasicAckOptions { multiple: true }).await?;
+        }
+        Ok(())
     }
 
-    /// Tries until the database has an opinion, or a stop is asked for.
-    async fn store(&self, subscriber: &str, events: &[Event], stop: &CancellationToken) -> Stored {
+    /// Tries until they are stored; false when a stop is asked for before. Then they go back to the broker.
+    async fn store(&self, subscriber: &str, events: &[Event], stop: &CancellationToken) -> bool {
         let mut failures = 0;
         loop {
-            let error = match self.desks.accept(events, Whose::Ones(subscriber)).await {
-                Ok(()) => return Stored::All,
-                Err(error @ (db::Error::Unavailable(_) | db::Error::Timeout(_))) => error,
-                Err(error) => return Stored::Refused(error),
-            };
+            let Err(error) = self.desks.accept(events, Whose::Ones(subscriber)).await else { return true };
             failures += 1;
             tracing::warn!(subscriber, %error, failures, "What was heard can't be stored; it is kept and tried again.");
             let pause = BACKOFF.after(failures).max(Duration::from_millis(50));
             if tokio::time::timeout(pause, stop.cancelled()).await.is_ok() {
-                return Stored::Stopped;
+                return false;
             }
         }
     }
 }
 
-/// What became of storing some events.
-enum Stored {
-    All,
-    /// The database will never take it.
-    Refused(db::Error),
-    /// Not yet, and there is no more time: they go back to the broker.
-    Stopped,
-}
-
-async fn acknowledge(delivery: &Delivery, multiple: bool) -> lapin::Result<()> {
-    delivery.acker.ack(BasicAckOptions { multiple }).await?;
-    Ok(())
-}
-
 /// Sends a message to the dead letters.
-async fn bury(
-    subscriber: &'static str,
-    delivery: &Delivery,
-    outcome: &'static str,
-    reason: &str,
-) -> lapin::Result<()> {
-    heard(subscriber, outcome, 1);
-    tracing::warn!(subscriber, outcome, reason, "A message became a dead letter.");
+async fn bury(subscriber: &'static str, delivery: &Delivery, reason: &str) -> lapin::Result<()> {
+    counter!("doorward_rabbitmq_heard_total", "subscriber" => subscriber, "outcome" => "unreadable")
+        .increment(1);
+    tracing::warn!(subscriber, reason, "A message can't be read and became a dead letter.");
     delivery.acker.reject(BasicRejectOptions { requeue: false }).await?;
     Ok(())
-}
-
-fn heard(subscriber: &'static str, outcome: &'static str, by: usize) {
-    counter!("doorward_rabbitmq_heard_total", "subscriber" => subscriber, "outcome" => outcome)
-        .increment(by as u64);
 }

@@ -4,8 +4,9 @@
 
 use contracts::Event;
 use lapin::BasicProperties;
-use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, LongString};
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::wire::short;
 
@@ -33,10 +34,52 @@ pub(super) fn write(event: &Event) -> lapin::Result<(Vec<u8>, BasicProperties)> 
 }
 
 /// The event of a message; or in what way it is none.
-pub(super) fn read(delivery: &Delivery) -> Result<Event, &'static str> {
-    let event: Event = serde_json::from_slice(&delivery.data).map_err(|_| "no event in JSON")?;
-    if event.specversion != "1.0" {
-        return Err("an event of another version of CloudEvents");
+pub(super) fn read(body: &[u8]) -> Result<Event, &'static str> {
+    let envelope: Value = serde_json::from_slice(body).map_err(|_| "no JSON")?;
+    if holds_nul(&envelope) {
+        return Err("a text with a NUL character, which no PostgreSQL stores");
     }
-    Ok(event)
+    let event = Event::deserialize(envelope).map_err(|_| "no event")?;
+    if event.specversion == "1.0" { Ok(event) } else { Err("an event of another version of CloudEvents") }
+}
+
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(holds_nul),
+        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::auth::AccountPurged;
+    use contracts::{Caller, Fact, Time, UserId};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_event_comes_back_as_it_was_written_and_anything_else_is_refused_with_a_reason() {
+        let caller = Caller { traceparent: Some("00-1-2-01".to_owned()), ..Caller::module("test") };
+        let fact = AccountPurged { user: UserId::new() };
+        let event = Event::of(&fact, &caller, Time::from_seconds(1_800_000_000)).unwrap();
+        let (body, properties) = write(&event).unwrap();
+        assert_eq!(read(&body), Ok(event.clone()));
+        assert_eq!(properties.kind().as_ref().unwrap().as_str(), AccountPurged::TYPE);
+        assert!(properties.headers().as_ref().unwrap().contains_key("traceparent"));
+
+        let envelope = serde_json::to_value(&event).unwrap();
+        let with = |name: &str, value: Value| {
+            let mut other = envelope.clone();
+            other[name] = value;
+            read(&serde_json::to_vec(&other).unwrap())
+        };
+        assert!(with("specversion", json!("2.0")).unwrap_err().contains("version"));
+        assert!(with("data", json!({ "names": ["a\0"] })).unwrap_err().contains("NUL"));
+        assert!(with("data", json!({ "a\0": 1 })).unwrap_err().contains("NUL"));
+        assert!(with("id", json!("none")).is_err() && read(b"{").is_err() && read(b"[]").is_err());
+        assert_eq!(with("colour", json!("blue")), Ok(event), "what is new in a later version does no harm");
+    }
 }

@@ -12,12 +12,9 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::topology::{Topology, Waiting};
+use super::topology::{Queues, Topology};
 use super::wire::{Dialer, Wire, short};
-use super::{BACKOFF, Settings, message};
-
-/// How often the topology is declared again and the queues are measured.
-const ROUND: Duration = Duration::from_secs(15);
+use super::{BACKOFF, ROUND, Settings, message};
 
 /// How long a hand-over may take to end once a stop was asked for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,6 +27,8 @@ pub(super) struct Outlet {
     state: watch::Sender<State>,
     /// Something was published to nobody who should have heard it.
     unrouted: Notify,
+    /// Rung for those who consume, when that was mended.
+    mended: Arc<Notify>,
     busy: TaskTracker,
 }
 
@@ -50,13 +49,19 @@ struct Door {
 }
 
 impl Outlet {
-    pub(super) fn new(dialer: Arc<Dialer>, topology: Arc<Topology>, settings: &Settings) -> Self {
+    pub(super) fn new(
+        dialer: Arc<Dialer>,
+        topology: Arc<Topology>,
+        settings: &Settings,
+        mended: Arc<Notify>,
+    ) -> Self {
         Self {
             dialer,
             topology,
             confirm_timeout: Duration::from_millis(settings.confirm_timeout_ms),
             state: watch::Sender::new(State::Away),
             unrouted: Notify::new(),
+            mended,
             busy: TaskTracker::new(),
         }
     }
@@ -121,7 +126,10 @@ impl Outlet {
         count("returned", returned);
         count("refused", refused);
         if returned > 0 {
-            tracing::warn!(returned, "The broker knows no queue for an event that somebody hears; declaring all again.");
+            tracing::warn!(
+                returned,
+                "The broker knows no queue for an event that somebody hears; declaring all again."
+            );
             self.unrouted.notify_one();
         }
         Ok(returned + refused)
@@ -183,7 +191,10 @@ impl Outlet {
                     Some(_) => {}
                     None => return Err(std::io::Error::other("the connection ended").into()),
                 },
-                () = self.unrouted.notified() => self.declare_again(&wire).await?,
+                () = self.unrouted.notified() => {
+                    self.declare_again(&wire).await?;
+                    self.mended.notify_one();
+                }
                 () = tokio::time::sleep(ROUND) => self.declare_again(&wire).await?,
             }
         }
@@ -195,7 +206,9 @@ impl Outlet {
             return Ok(());
         }
         let declared = tokio::time::timeout(self.confirm_timeout, self.topology.declare(wire)).await;
-        measure(&declared.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))?);
+        measure(
+            &declared.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))?,
+        );
         Ok(())
     }
 
@@ -209,11 +222,11 @@ impl Outlet {
     }
 }
 
-fn measure(waiting: &Waiting) {
-    for (subscriber, count) in &waiting.subscribers {
-        gauge!("doorward_rabbitmq_waiting", "subscriber" => *subscriber).set(f64::from(*count));
+fn measure(queues: &Queues) {
+    for (subscriber, waiting) in &queues.subscribers {
+        gauge!("doorward_rabbitmq_waiting", "subscriber" => *subscriber).set(f64::from(*waiting));
     }
-    gauge!("doorward_rabbitmq_dead_letters").set(f64::from(waiting.dead_letters));
+    gauge!("doorward_rabbitmq_dead_letters").set(f64::from(queues.dead_letters));
 }
 
 fn count(outcome: &'static str, by: usize) {

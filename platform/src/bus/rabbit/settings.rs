@@ -68,7 +68,8 @@ impl Settings {
         let letter = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
         if self.prefix.is_empty() || self.prefix.len() > 64 || !self.prefix.chars().all(letter) {
             problems.push(
-                "rabbitmq.prefix must be 1 to 64 letters, digits, `-`, `_` or `.`, such as \"doorward\".".to_owned(),
+                "rabbitmq.prefix must be 1 to 64 letters, digits, `-`, `_` or `.`, such as \"doorward\"."
+                    .to_owned(),
             );
         }
         let mut range = |name: &str, value: u64, least: u64, most: u64| {

@@ -7,9 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use lapin::options::{
-    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
-};
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, LongString};
 use lapin::{ErrorKind, ExchangeKind};
 
@@ -27,8 +25,8 @@ pub(super) struct Topology {
     heard: BTreeSet<&'static str>,
 }
 
-/// How many messages wait in each queue, by name.
-pub(super) struct Waiting {
+/// How many messages of each queue are given to nobody yet.
+pub(super) struct Queues {
     pub(super) subscribers: Vec<(&'static str, u32)>,
     pub(super) dead_letters: u32,
 }
@@ -64,11 +62,13 @@ impl Topology {
     }
 
     /// Makes what is missing, and tells what waits.
-    pub(super) async fn declare(&self, wire: &Wire) -> lapin::Result<Waiting> {
+    pub(super) async fn declare(&self, wire: &Wire) -> lapin::Result<Queues> {
         let channel = wire.channel().await?;
         let (exchange, dead) = (short(self.exchange())?, short(self.dead())?);
         let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-        channel.exchange_declare(exchange.clone(), ExchangeKind::Topic, durable, FieldTable::default()).await?;
+        channel
+            .exchange_declare(exchange.clone(), ExchangeKind::Topic, durable, FieldTable::default())
+            .await?;
         channel.exchange_declare(dead.clone(), ExchangeKind::Fanout, durable, FieldTable::default()).await?;
         let dead_letters = self.queue_declared(wire, &self.dead(), quorum()).await?;
         let (bind, none) = (QueueBindOptions::default(), FieldTable::default);
@@ -83,7 +83,7 @@ impl Topology {
             }
         }
         channel.close(200, short("OK")?).await?;
-        Ok(Waiting { subscribers, dead_letters })
+        Ok(Queues { subscribers, dead_letters })
     }
 
     /// Makes a queue, on a channel of its own, because a refusal ends the channel. One that was made with other

@@ -78,7 +78,8 @@ impl Dialer {
         let guard = cut.drop_guard();
         let connecting = Connection::connector(uri, runtime, dial, options);
         let connected = tokio::time::timeout(timeout, connecting).await;
-        let connection = connected.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))?;
+        let connection =
+            connected.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))?;
         Ok(Wire { connection, _cut: guard })
     }
 }
@@ -180,11 +181,7 @@ impl AsyncRead for Cuttable {
 
 /// A read is always on its way and sees the cut; a write needs no look of its own.
 impl AsyncWrite for Cuttable {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, bytes)
     }
 
