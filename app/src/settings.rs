@@ -38,7 +38,7 @@ pub(crate) struct Settings {
     pub(crate) log: platform::telemetry::Settings,
     pub(crate) cache: platform::cache::Settings,
     pub(crate) outbox: platform::outbox::Settings,
-    pub(crate) bus: platform::bus::local::Settings,
+    pub(crate) bus: platform::bus::Settings,
     pub(crate) retention: RetentionSettings,
     pub(crate) auth: auth::Settings,
     pub(crate) users: users::Settings,
@@ -321,7 +321,7 @@ mod tests {
         let same = |file: String, code: String| assert_eq!(file, code);
         same(format!("{:?}", settings.outbox), format!("{:?}", platform::outbox::Settings::default()));
         same(format!("{:?}", settings.peers), format!("{:?}", platform::peers::Settings::default()));
-        same(format!("{:?}", settings.bus), format!("{:?}", platform::bus::local::Settings::default()));
+        same(format!("{:?}", settings.bus), format!("{:?}", platform::bus::Settings::default()));
         same(format!("{:?}", settings.notifications), format!("{:?}", notifications::Settings::default()));
     }
 

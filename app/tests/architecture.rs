@@ -31,8 +31,9 @@ const EDGES: [(&str, &[&str]); 9] = [
 ];
 
 /// Libraries with one home.
-const HOMES: [(&str, &[&str]); 5] = [
+const HOMES: [(&str, &[&str]); 6] = [
     ("argon2", &["doorward-auth", "doorward-bench"]),
+    ("lapin", &["doorward-platform", "doorward-testkit"]),
     ("lettre", &["doorward-notifications"]),
     ("minijinja", &["doorward-notifications"]),
     ("tokio-postgres", &["doorward-bench", "doorward-platform", "doorward-testkit"]),

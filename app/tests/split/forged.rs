@@ -44,7 +44,7 @@ async fn internal_routes_open_to_nobody_else() {
     let refused = (401, "platform.peer_unknown".to_owned());
     let other_issuer = Plan {
         master_key: plan.master_key.clone(),
-        keys: plan.keys.iter().map(|(module, _)| (*module, random_key())).collect(),
+        keys: plan.keys.keys().map(|module| (*module, random_key())).collect(),
         ports: plan.ports.clone(),
         scheme: "http",
     };

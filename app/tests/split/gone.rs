@@ -71,8 +71,10 @@ fn ask_boxed<'a>(
     Box::pin(ask(fleet, what, mia, root))
 }
 
-/// The rows of the table: what, where it is, and for each module whether it goes on without it.
-fn table() -> Vec<(String, Module, Vec<(Module, bool)>)> {
+/// A row of the table: what, and for each module but its own whether it goes on without it.
+type Row = (String, Vec<(Module, bool)>);
+
+fn table() -> Vec<Row> {
     let text = include_str!("../../../docs/operations.md");
     let begin = text.find("| when this is gone:").expect("the table of what works when a service is gone");
     let lines = text[begin..].lines().skip(2).take_while(|line| line.starts_with('|'));
@@ -84,8 +86,7 @@ fn table() -> Vec<(String, Module, Vec<(Module, bool)>)> {
             other => panic!("{other:?} is neither `works` nor `503`"),
         };
         let by = Module::ALL.into_iter().zip(&cells[2..]).filter(|(_, cell)| **cell != "–");
-        let home = Module::named(cells[1]).unwrap_or(Module::Auth);
-        (cells[0].to_owned(), home, by.map(|(module, cell)| (module, goes_on(cell))).collect())
+        (cells[0].to_owned(), by.map(|(module, cell)| (module, goes_on(cell))).collect())
     };
     lines.map(row).collect()
 }
@@ -100,13 +101,13 @@ async fn a_gone_service_takes_along_what_needs_it_and_nothing_else() {
     let mia = fleet.log_in("mia@example.org", "a long sentence for mia").await;
     let rows = table();
     assert!(rows.len() >= 14, "the table is read otherwise than it is written");
-    for (what, _, _) in &rows {
+    for (what, _) in &rows {
         let answer = ask(&fleet, what, &mia, &root).await;
         assert!(answer.status < 300, "with everybody there, {what}: {answer:?}");
     }
     for gone in Module::ALL {
         fleet.kill(gone);
-        for (what, _, by) in &rows {
+        for (what, by) in &rows {
             let Some((_, works)) = by.iter().find(|(module, _)| *module == gone) else { continue };
             let answer = ask(&fleet, what, &mia, &root).await;
             if *works {
@@ -119,7 +120,7 @@ async fn a_gone_service_takes_along_what_needs_it_and_nothing_else() {
         }
         fleet.start(gone);
         // Of one's own data there are only some copies an hour.
-        for (what, _, _) in rows.iter().filter(|(what, _, _)| what != "own data") {
+        for (what, _) in rows.iter().filter(|(what, _)| what != "own data") {
             eventually(&format!("{what} after {gone} came back"), async || {
                 let answer = ask(&fleet, what, &mia, &root).await;
                 (answer.status < 300).then_some(())

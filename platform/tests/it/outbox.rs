@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use contracts::{Actor, Caller, Error, Event, EventId, SessionId, UserId};
 use futures_util::future::{join, join_all, pending};
 use platform::audit::{self, Entry, Filter, Outcome};
-use platform::bus::{Bus, LocalBus, local};
+use platform::bus::{self, Bus, LocalBus};
 use platform::clock::Clock;
 use platform::db::{self, Database, Db};
 use platform::outbox::{self, Relay, Settings};
@@ -95,7 +95,7 @@ both_engines! {
         let (now, caller) = (clock.now(), Caller::module("test"));
         db.transaction(async |tx| outbox::publish(tx, now, &caller, &Unheard {}).await).await.unwrap();
         let listener = Listener::new("first", &db, &clock, Manner::Takes);
-        let bus = Arc::new(local_bus(&db, &clock, &[&listener], local::Settings::default()));
+        let bus = Arc::new(local_bus(&db, &clock, &[&listener], bus::Settings::default()));
         let relay = relay(&db, bus.clone(), &clock);
         assert_eq!(relay.run_once().await.unwrap(), 1);
         clock.advance(A_WHILE);
@@ -169,7 +169,7 @@ both_engines! {
         let clock = clock();
         let listener = Listener::new("first", &db, &clock, Manner::TakesAndHangs);
         let event = happen(&db, &clock, 1).await;
-        let bus = || local_bus(&db, &clock, &[&listener], local::Settings::default());
+        let bus = || local_bus(&db, &clock, &[&listener], bus::Settings::default());
         die_after_hand_over(&db, &clock, Some(bus())).await;
         // The bus dies as well, after the effect and before it can note the success.
         let dying = bus();
@@ -207,7 +207,7 @@ both_engines! {
         let mut events = happen_times(&db, &clock, 60).await;
         let settings = Settings { batch: 7, ..Settings::default() };
         let replica = async || {
-            let bus = Arc::new(local_bus(&db, &clock, &[&listener], local::Settings::default()));
+            let bus = Arc::new(local_bus(&db, &clock, &[&listener], bus::Settings::default()));
             let relay = Relay::new(db.clone(), bus.clone(), clock.clone(), settings.clone());
             let mut claimed = 0;
             loop {
@@ -230,7 +230,7 @@ both_engines! {
         let clock = Clock::system();
         let listener = Listener::new("first", &db, &clock, Manner::Takes);
         let never = 24 * 3_600_000;
-        let bus = local::Settings { poll_interval_ms: never, ..local::Settings::default() };
+        let bus = bus::Settings { poll_interval_ms: never, ..bus::Settings::default() };
         let bus = Arc::new(local_bus(&db, &clock, &[&listener], bus));
         let settings = Settings { poll_interval_ms: never, ..Settings::default() };
         let relay = Relay::new(db.clone(), bus.clone(), clock.clone(), settings);
@@ -256,7 +256,7 @@ both_engines! {
         let clock = clock();
         let (done, waiting) = (clock.now(), Duration::from_secs(60));
         let listener = Listener::new("first", &db, &clock, Manner::Takes);
-        let bus = Arc::new(local_bus(&db, &clock, &[&listener], local::Settings::default()));
+        let bus = Arc::new(local_bus(&db, &clock, &[&listener], bus::Settings::default()));
         let relay = relay(&db, bus.clone(), &clock);
         happen(&db, &clock, 1).await;
         relay.run_once().await.unwrap();
