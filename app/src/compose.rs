@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use actix_web::web::{Data, ServiceConfig};
 use contracts::auth::Auth;
-use platform::bus::LocalBus;
+use platform::bus::{Bus, Desks, RabbitBus, Subscription};
 use platform::cache::Cache;
 use platform::clock::Clock;
 use platform::db::{Database, Db, Migrations};
@@ -38,7 +38,8 @@ pub(crate) struct House {
     exporter: Arc<Exporter>,
     gate: Gate,
     cursors: Cursors,
-    bus: Arc<LocalBus>,
+    desks: Arc<Desks>,
+    broker: Option<Arc<RabbitBus>>,
     relay: Arc<Relay>,
     sweeper: Arc<Sweeper>,
     limits: Data<Limits>,
@@ -162,8 +163,14 @@ async fn build(
         notifications::subscribers(&notifications),
     ]
     .concat();
-    let bus = Arc::new(LocalBus::new(db.clone(), subscribers, clock.clone(), settings.bus.clone()));
-    let relay = Arc::new(Relay::new(db.clone(), bus.clone(), clock.clone(), settings.outbox.clone()));
+    let desks = Arc::new(Desks::new(db.clone(), subscribers, clock.clone(), settings.bus.clone()));
+    let broker = settings
+        .rabbitmq
+        .is_set()
+        .then(|| RabbitBus::new(&settings.rabbitmq, &subscriptions(), Arc::clone(&desks)).map(Arc::new));
+    let broker = broker.transpose().map_err(|error| error as Box<dyn std::error::Error>)?;
+    let bus = broker.clone().map_or_else(|| Arc::clone(&desks) as Arc<dyn Bus>, |broker| broker);
+    let relay = Arc::new(Relay::new(db.clone(), bus, clock.clone(), settings.outbox.clone()));
     let verifier = Verifier::new(auth.issuer(), auth.audience(), auth.clone(), clock.clone());
     let verifier = verifier.remembering(Cache::new("verified_tokens", &settings.cache));
     let gate = Gate {
@@ -195,7 +202,8 @@ async fn build(
         exporter,
         gate,
         cursors,
-        bus,
+        desks,
+        broker,
         relay,
         sweeper,
         limits,
@@ -203,6 +211,12 @@ async fn build(
         body_deadline,
         _lock: None,
     })
+}
+
+/// Who hears what in all of Doorward, wherever it runs.
+pub(crate) fn subscriptions() -> Vec<Subscription> {
+    [auth::SUBSCRIPTIONS, users::SUBSCRIPTIONS, permissions::SUBSCRIPTIONS, notifications::SUBSCRIPTIONS]
+        .concat()
 }
 
 /// Whether this process is the only one that writes to the database, so that what it keeps in memory is never behind:
@@ -248,9 +262,17 @@ impl House {
     /// Starts what runs beside requests.
     pub(crate) fn work(&self) -> Workers {
         let mut workers = Workers::new();
-        let House { auth, users, permissions, notifications, bus, relay, sweeper, .. } = self.clone();
+        let House { auth, users, permissions, notifications, desks, broker, relay, sweeper, db, .. } =
+            self.clone();
         workers.start("relay", move |stop| owned(&relay, |it| async move { it.run(stop).await }));
-        workers.start("bus", move |stop| owned(&bus, |it| async move { it.run(stop).await }));
+        workers.start("bus", move |stop| owned(&desks, |it| async move { it.run(stop).await }));
+        if let Some(broker) = broker {
+            workers.start("rabbitmq", move |stop| owned(&broker, |it| async move { it.run(stop).await }));
+        }
+        workers.start("listen", move |stop| {
+            let db = db.clone();
+            async move { db.hear_others(stop).await }
+        });
         workers.start("metrics", upkeep);
         workers.start("sweep", move |stop| owned(&sweeper, |it| async move { it.run(stop).await }));
         workers.start("auth", move |stop| owned(&auth, |it| it.work(stop)));

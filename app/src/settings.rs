@@ -34,6 +34,7 @@ pub(crate) struct Settings {
     pub(crate) cache: platform::cache::Settings,
     pub(crate) outbox: platform::outbox::Settings,
     pub(crate) bus: platform::bus::Settings,
+    pub(crate) rabbitmq: platform::bus::rabbit::Settings,
     pub(crate) retention: RetentionSettings,
     pub(crate) auth: auth::Settings,
     pub(crate) users: users::Settings,
@@ -178,7 +179,9 @@ impl Settings {
             problems.push(format!("secrets.master_key can't be used: {error}"));
         }
         problems.extend(self.server.problems());
+        problems.extend(self.database.problems());
         problems.extend(self.limits.problems());
+        problems.extend(self.rabbitmq.problems(self.outbox.deadline_ms));
         problems.extend(self.auth.problems());
         problems.extend(self.users.problems());
         problems.extend(self.notifications.problems());
@@ -248,6 +251,8 @@ mod tests {
         let same = |file: String, code: String| assert_eq!(file, code);
         same(format!("{:?}", settings.outbox), format!("{:?}", platform::outbox::Settings::default()));
         same(format!("{:?}", settings.bus), format!("{:?}", platform::bus::Settings::default()));
+        let rabbitmq = platform::bus::rabbit::Settings::default();
+        same(format!("{:?}", settings.rabbitmq), format!("{rabbitmq:?}"));
         same(format!("{:?}", settings.notifications), format!("{:?}", notifications::Settings::default()));
     }
 

@@ -13,11 +13,13 @@
 
 pub mod brokers;
 pub mod cable;
+mod certificates;
 pub mod conforms;
 pub mod databases;
 pub mod fakes;
 pub mod far;
 pub mod gate;
 pub mod mail_trap;
+pub mod postgres_front;
 pub mod scan;
 pub mod sms_gateway;

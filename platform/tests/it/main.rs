@@ -16,6 +16,7 @@ mod cache;
 mod db_groups;
 mod db_migrations;
 mod db_pools;
+mod db_postgres;
 mod db_queries;
 mod db_snapshot;
 mod db_support;
