@@ -3,6 +3,7 @@
 //! Reads the command, loads the settings, and hands over. What goes wrong before anything runs is told in a sentence
 //! on standard error, and the exit status is 1; what a command prints is on standard output.
 
+mod asyncapi;
 mod audit;
 mod backup;
 mod commands;
@@ -79,6 +80,8 @@ enum Command {
     Openapi,
     /// Print the configuration of a reverse proxy that stands in front of several processes
     Proxy(proxy::Wanted),
+    /// Print the AsyncAPI document: the events, as they are on the broker
+    Asyncapi,
     /// Find out what hashing a password may cost on this machine, and print the settings for it
     TuneHash {
         /// How long one hash may take here, in milliseconds
@@ -198,6 +201,9 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
         Command::Openapi => say(&openapi::text(&openapi::document())
             .map_err(|error| StartError::because("No OpenAPI document", error))?),
         Command::Proxy(wanted) => proxy::print(&Settings::sketch(arguments.config.as_deref())?, &wanted),
+        Command::Asyncapi => {
+            say(&asyncapi::text().map_err(|error| StartError::because("No AsyncAPI document", error))?)
+        }
         Command::TuneHash { target_ms } => tune_hash(target_ms),
         Command::Version => say(concat!("doorward ", env!("CARGO_PKG_VERSION"))),
     }

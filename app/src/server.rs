@@ -20,10 +20,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use utoipa_actix_web::AppExt;
 
 use crate::compose::{self, House};
-use crate::docs::{self, Document};
+use crate::docs::{self, Documents};
 use crate::settings::Settings;
 use crate::tls::note_certificate;
-use crate::{StartError, openapi, say};
+use crate::{StartError, asyncapi, openapi, say};
 
 /// Runs until it is asked to stop.
 pub(crate) async fn serve(settings: Settings) -> Result<(), StartError> {
@@ -83,17 +83,20 @@ fn welcome(
     ready: &Readiness,
     document: &utoipa::openapi::OpenApi,
 ) -> Result<Server, StartError> {
-    let text: Arc<str> =
-        openapi::text(document).map_err(|error| StartError::because("No OpenAPI document", error))?.into();
+    let unwritten = |error| StartError::because("No document of the interface", error);
+    let documents = Documents {
+        openapi: openapi::text(document).map_err(unwritten)?.into(),
+        asyncapi: asyncapi::text().map_err(unwritten)?.into(),
+    };
     // What is not in the document is a page or a file of one.
     let methods = Data::new(Methods::of(document).others("GET"));
-    let document = Data::new(Document(text));
+    let documents = Data::new(documents);
     let (house, ready, here) = (house.clone(), Data::new(ready.clone()), settings.here());
     let mailbox = settings.profile.is_development() && here.contains(&Module::Notifications);
     let server = HttpServer::new(move || {
         let (app, _) = App::new()
             .wrap(RequestContext)
-            .app_data(document.clone())
+            .app_data(documents.clone())
             .app_data(methods.clone())
             .app_data(ready.clone())
             .configure(|app| house.furnish(app))

@@ -39,6 +39,7 @@ pub(crate) struct Settings {
     pub(crate) cache: platform::cache::Settings,
     pub(crate) outbox: platform::outbox::Settings,
     pub(crate) bus: platform::bus::Settings,
+    pub(crate) rabbitmq: platform::bus::rabbit::Settings,
     pub(crate) retention: RetentionSettings,
     pub(crate) auth: auth::Settings,
     pub(crate) users: users::Settings,
@@ -204,6 +205,7 @@ impl Settings {
         problems.extend(self.server.management.tls.problems());
         problems.extend(self.database.problems());
         problems.extend(self.limits.problems());
+        problems.extend(self.rabbitmq.problems(self.outbox.deadline_ms));
         problems.extend(self.auth.problems());
         problems.extend(self.users.problems());
         problems.extend(self.notifications.problems());
@@ -229,6 +231,13 @@ impl Settings {
             problems.extend(self.peers.problems(&self.here()));
         }
         if !self.has_every_module() {
+            if !self.rabbitmq.is_set() {
+                problems.push(
+                    "rabbitmq.url is not set, and not every module is in `modules`: set it to the broker that carries \
+                     events between the services, the same for each."
+                        .to_owned(),
+                );
+            }
             if self.secrets.master_key.expose().is_empty() {
                 problems.push(
                     "secrets.master_key is not set, and not every module is in `modules`: set it to the same for every \
@@ -322,6 +331,8 @@ mod tests {
         same(format!("{:?}", settings.outbox), format!("{:?}", platform::outbox::Settings::default()));
         same(format!("{:?}", settings.peers), format!("{:?}", platform::peers::Settings::default()));
         same(format!("{:?}", settings.bus), format!("{:?}", platform::bus::Settings::default()));
+        let rabbitmq = platform::bus::rabbit::Settings::default();
+        same(format!("{:?}", settings.rabbitmq), format!("{rabbitmq:?}"));
         same(format!("{:?}", settings.notifications), format!("{:?}", notifications::Settings::default()));
     }
 

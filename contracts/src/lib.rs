@@ -28,7 +28,7 @@ pub use caller::{Actor, Caller};
 pub use concealed::Concealed;
 pub use email::{AddressError, EmailAddress};
 pub use error::{Error, Field, Fields, Kind, Result};
-pub use event::{Event, Fact};
+pub use event::{Event, Fact, FactShape, FieldShape};
 pub use ids::{
     AssignmentId, AuditEventId, EventId, GroupId, NotificationId, OneTimeRequestId, ParseIdError, SessionId,
     UserId,

@@ -21,7 +21,7 @@ use contracts::trail::{Trail, trail_routes};
 use contracts::users::{RemoteUsers, Users};
 use contracts::{Error, Module};
 use platform::audit::OwnTrail;
-use platform::bus::LocalBus;
+use platform::bus::{Bus, Desks, RabbitBus, Subscription};
 use platform::cache::Cache;
 use platform::clock::Clock;
 use platform::db::{Database, Db, Migrations};
@@ -53,7 +53,8 @@ pub(crate) struct House {
     exporter: Arc<Exporter>,
     gate: Gate,
     cursors: Cursors,
-    bus: Arc<LocalBus>,
+    desks: Arc<Desks>,
+    broker: Option<Arc<RabbitBus>>,
     relay: Arc<Relay>,
     sweeper: Arc<Sweeper>,
     limits: Data<Limits>,
@@ -229,8 +230,14 @@ async fn build(
         notifications: own_notifications,
     };
 
-    let bus = Arc::new(LocalBus::new(db.clone(), here.subscribers(), clock.clone(), settings.bus.clone()));
-    let relay = Arc::new(Relay::new(db.clone(), bus.clone(), clock.clone(), settings.outbox.clone()));
+    let desks = Arc::new(Desks::new(db.clone(), here.subscribers(), clock.clone(), settings.bus.clone()));
+    let broker = settings
+        .rabbitmq
+        .is_set()
+        .then(|| RabbitBus::new(&settings.rabbitmq, &subscriptions(), Arc::clone(&desks)).map(Arc::new));
+    let broker = broker.transpose().map_err(|error| error as Box<dyn std::error::Error>)?;
+    let bus = broker.clone().map_or_else(|| Arc::clone(&desks) as Arc<dyn Bus>, |broker| broker);
+    let relay = Arc::new(Relay::new(db.clone(), bus, clock.clone(), settings.outbox.clone()));
     let (issuer, audience) = settings.auth.issuer_and_audience(&public_url);
     let far_keys =
         here.auth.is_none().then(|| Arc::new(FarKeys::new(auth.clone(), (issuer.clone(), audience.clone()))));
@@ -272,7 +279,8 @@ async fn build(
         exporter,
         gate,
         cursors,
-        bus,
+        desks,
+        broker,
         relay,
         sweeper,
         limits,
@@ -280,6 +288,12 @@ async fn build(
         body_deadline,
         _lock: None,
     })
+}
+
+/// Who hears what in all of Doorward, wherever it runs.
+pub(crate) fn subscriptions() -> Vec<Subscription> {
+    [auth::SUBSCRIPTIONS, users::SUBSCRIPTIONS, permissions::SUBSCRIPTIONS, notifications::SUBSCRIPTIONS]
+        .concat()
 }
 
 /// Whether this process is the only one that writes to the database, so that what it keeps in memory is never behind:
@@ -336,9 +350,16 @@ impl House {
     /// Starts what runs beside requests.
     pub(crate) fn work(&self) -> Workers {
         let mut workers = Workers::new();
-        let House { bus, relay, sweeper, far_keys, .. } = self.clone();
+        let House { desks, broker, relay, sweeper, far_keys, db, .. } = self.clone();
         workers.start("relay", move |stop| owned(&relay, |it| async move { it.run(stop).await }));
-        workers.start("bus", move |stop| owned(&bus, |it| async move { it.run(stop).await }));
+        workers.start("bus", move |stop| owned(&desks, |it| async move { it.run(stop).await }));
+        if let Some(broker) = broker {
+            workers.start("rabbitmq", move |stop| owned(&broker, |it| async move { it.run(stop).await }));
+        }
+        workers.start("listen", move |stop| {
+            let db = db.clone();
+            async move { db.hear_others(stop).await }
+        });
         workers.start("metrics", upkeep);
         workers.start("sweep", move |stop| owned(&sweeper, |it| async move { it.run(stop).await }));
         if let Some(keys) = far_keys {

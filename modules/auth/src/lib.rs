@@ -14,7 +14,7 @@ mod service;
 mod settings;
 mod store;
 
-pub use events::subscribers;
+pub use events::{SUBSCRIPTIONS, subscribers};
 pub use http::{PAGES, routes};
 pub use service::{
     Appointed, Closed, Dependencies, FirstAccess, RotatedKeys, Service, SetupLink, TunedHash, close_restored,

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use platform::bus::Subscriber;
 
 pub use error::StartError;
+pub use events::SUBSCRIPTIONS;
 pub use http::{DEV_PAGES, dev_routes, routes};
 pub use model::{Destination, Failure, FailureKind, Letter, Medium, Reason, Taken, Unsubscribe};
 pub use service::{Channel, Outlets, Parts, Service};

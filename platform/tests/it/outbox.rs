@@ -12,9 +12,11 @@ use platform::clock::Clock;
 use platform::db::{self, Database, Db};
 use platform::outbox::{self, Relay, Settings};
 use testkit::both_engines;
+use testkit::databases::TestDatabase;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::rabbit_support::until;
 use crate::stage::{
     A_WHILE, Happened, Listener, Manner, NotingBus, Unheard, clock, happen, happen_times, local_bus,
 };
@@ -250,6 +252,32 @@ both_engines! {
         ]);
         tokio::time::timeout(Duration::from_secs(20), all).await.expect("woken, and stopped when told");
         assert_eq!(listener.effects().await.len(), 5);
+    }
+
+    async fn what_another_process_publishes_wakes_the_relay_where_the_database_can_tell(database: TestDatabase) {
+        let (db, clock) = (database.database(), Clock::system());
+        if db.dialect() == Db::Sqlite {
+            return;
+        }
+        let command = Database::open(database.settings()).await.unwrap();
+        let bus = Arc::new(NotingBus::default());
+        let never = Settings { poll_interval_ms: 24 * 3_600_000, ..Settings::default() };
+        let relay = Relay::new(db.clone(), bus.clone(), clock.clone(), never);
+        let stop = CancellationToken::new();
+        let world = async {
+            let first = happen(&command, &clock, 1).await;
+            until("the first is found", async || bus.taken() == [first]).await;
+            // Cut off, it listens again, and finds what it missed.
+            let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND query = 'LISTEN doorward_outbox'";
+            command.write().await.unwrap().batch(cut).await.unwrap();
+            let second = happen(&command, &clock, 2).await;
+            until("the second is found", async || bus.taken() == [first, second]).await;
+            stop.cancel();
+        };
+        let all = async { tokio::join!(relay.run(stop.clone()), db.hear_others(stop.clone()), world) };
+        tokio::time::timeout(Duration::from_secs(30), all).await.expect("woken, and stopped when told");
+        command.close();
     }
 
     async fn a_sweep_forgets_what_is_done_and_keeps_what_is_not(db: Database) {
