@@ -1,77 +1,14 @@
 //! Four running services that know each other, each with a database of its own.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 
 use contracts::{Caller, Module};
-use platform::clock::Clock;
-use platform::settings::MasterKey;
-use platform::tokens::{Identity, ServiceKey};
 use serde_json::{Value, json};
+use testkit::brokers::TestBroker;
 
 use crate::client::{Answer, Client, Person};
 use crate::house::{House, Shape, token_in};
-
-/// Names and values of settings.
-pub type Extra = Vec<(String, String)>;
-
-/// 32 random bytes in base64.
-pub fn random_key() -> String {
-    MasterKey::generate().unwrap().to_base64().to_string()
-}
-
-/// A port that nobody listens on.
-pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
-}
-
-/// What the services must know before any of them runs.
-pub struct Plan {
-    pub master_key: String,
-    pub keys: BTreeMap<Module, String>,
-    pub ports: BTreeMap<Module, u16>,
-    pub scheme: &'static str,
-}
-
-impl Plan {
-    pub fn new() -> Self {
-        Self {
-            master_key: random_key(),
-            keys: Module::ALL.map(|module| (module, random_key())).into(),
-            ports: Module::ALL.map(|module| (module, free_port())).into(),
-            scheme: "http",
-        }
-    }
-
-    /// The settings of the service with this module.
-    pub fn settings(&self, module: Module) -> Extra {
-        let mut extra = vec![
-            ("DOORWARD__MODULES".to_owned(), module.to_string()),
-            ("DOORWARD__SECRETS__MASTER_KEY".to_owned(), self.master_key.clone()),
-            ("DOORWARD__PEERS__KEY".to_owned(), self.keys[&module].clone()),
-            (
-                "DOORWARD__SERVER__MANAGEMENT__ADDRESS".to_owned(),
-                format!("127.0.0.1:{}", self.ports[&module]),
-            ),
-        ];
-        for other in Module::ALL {
-            let name = other.as_str().to_uppercase();
-            let public = ServiceKey::parse(&self.keys[&other]).unwrap().public();
-            extra.push((format!("DOORWARD__PEERS__KEYS__{name}"), public));
-            if other != module {
-                let address = format!("{}://127.0.0.1:{}", self.scheme, self.ports[&other]);
-                extra.push((format!("DOORWARD__PEERS__{name}"), address));
-            }
-        }
-        extra
-    }
-
-    /// What the service with this module says of itself.
-    pub fn identity(&self, module: Module) -> Identity {
-        let master_key = MasterKey::parse(&self.master_key).unwrap();
-        Identity::new(module, ServiceKey::parse(&self.keys[&module]).unwrap(), &master_key, Clock::system())
-    }
-}
+use crate::plan::{Extra, Plan, leave};
 
 /// Starts one process with these settings.
 pub async fn open(extra: &[(String, String)]) -> House {
@@ -85,22 +22,26 @@ pub struct Fleet {
     pub services: BTreeMap<Module, House>,
     /// The one that was killed.
     pub gone: Option<Module>,
+    broker: TestBroker,
 }
 
 impl Fleet {
-    pub async fn open() -> Self {
-        Self::open_with(Plan::new(), |_| Vec::new()).await
+    /// None when there is no broker; why is printed.
+    pub async fn open() -> Option<Self> {
+        Self::open_with("http", |_| Vec::new()).await
     }
 
     /// With more settings for each.
-    pub async fn open_with(plan: Plan, more: impl Fn(Module) -> Extra) -> Self {
+    pub async fn open_with(scheme: &'static str, more: impl Fn(Module) -> Extra) -> Option<Self> {
+        let broker = TestBroker::shared().await?;
+        let plan = Plan { scheme, ..Plan::new(broker.url(), broker.prefix()) };
         let mut services = BTreeMap::new();
         for module in Module::ALL {
             let mut extra = plan.settings(module);
             extra.extend(more(module));
             services.insert(module, open(&extra).await);
         }
-        Self { plan, services, gone: None }
+        Some(Self { plan, services, gone: None, broker })
     }
 
     /// Ends a service at once.
@@ -169,8 +110,9 @@ impl Fleet {
     }
 
     /// Every service ends as it should, and no log holds a panic.
-    pub fn close(self) {
+    pub async fn close(self) {
         self.services.into_values().for_each(House::close);
+        leave(self.broker).await;
     }
 }
 

@@ -7,17 +7,16 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use contracts::Module;
 use regex::Regex;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::client::{Ask, Client};
-use crate::fleet::{Fleet, free_port};
-use crate::house::eventually;
+use crate::fleet::Fleet;
+use crate::plan::{Proxy, free_port, installed};
 
 /// Answers every request with a name and the request's head; a stream with its first piece, and then nothing.
 fn stand_in(name: &'static str) -> SocketAddr {
@@ -50,88 +49,15 @@ fn answer(name: &str, mut stream: TcpStream) -> Option<()> {
     write!(stream, "HTTP/1.1 200 OK\r\n{kind}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).ok()
 }
 
-/// A proxy that runs, or none when it isn't installed.
-struct Proxy {
-    process: Child,
-    base: String,
-    _folder: TempDir,
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+/// What a stand-in behind the proxy tells.
+async fn asked(proxy: &Proxy, method: &str, path: &str, headers: &[(&'static str, &str)]) -> Value {
+    let mut ask = Ask::new(reqwest::Method::from_bytes(method.as_bytes()).unwrap(), path);
+    for (name, value) in headers {
+        ask = ask.header(name, value);
     }
-}
-
-fn installed(program: &str) -> bool {
-    let there = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"]
-        .iter()
-        .any(|folder| Path::new(folder).join(program).is_file());
-    if !there {
-        let required = std::env::var("DOORWARD_TEST_REQUIRE_PROXIES").is_ok_and(|value| value == "1");
-        assert!(!required, "{program} is not installed, and DOORWARD_TEST_REQUIRE_PROXIES is 1");
-        eprintln!("skipped: {program} is not installed");
-    }
-    there
-}
-
-fn command(program: &str, folder: &Path, file: &Path) -> Command {
-    let path = std::env::var("PATH").unwrap_or_default();
-    let mut command = Command::new(program);
-    command.env("PATH", format!("{path}:/usr/sbin:/usr/local/sbin"));
-    match program {
-        "haproxy" => command.arg("-f").arg(file),
-        _ => command.arg("-p").arg(folder).arg("-e").arg("stderr").arg("-c").arg(file),
-    };
-    command
-}
-
-impl Proxy {
-    /// Prints the configuration, has the program check it, and runs it.
-    async fn start(program: &str, servers: &[(Module, String, String)], more: &[&str]) -> Option<Self> {
-        if !installed(program) {
-            return None;
-        }
-        let listen = format!("127.0.0.1:{}", free_port());
-        let mut doorward = Command::new(env!("CARGO_BIN_EXE_doorward"));
-        doorward.args(["proxy", program, "--listen", &listen]).args(more);
-        for (module, public, management) in servers {
-            doorward.args(["--server", &format!("{module}={public},{management}")]);
-        }
-        let printed = doorward.output().unwrap();
-        assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
-        let folder = TempDir::new().unwrap();
-        let file = folder.path().join("proxy.conf");
-        std::fs::write(&file, printed.stdout).unwrap();
-        let check = if program == "haproxy" { "-c" } else { "-t" };
-        let checked = command(program, folder.path(), &file).arg(check).output().unwrap();
-        let told = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();
-        assert!(checked.status.success() && !told.to_lowercase().contains("warn"), "{told}");
-        let mut run = command(program, folder.path(), &file);
-        match program {
-            "haproxy" => run.arg("-db"),
-            _ => run.args(["-g", "daemon off;"]),
-        };
-        let process = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let proxy = Self { process, base: format!("http://{listen}"), _folder: folder };
-        eventually("the proxy to answer", async || {
-            let answer = Client::new(&proxy.base).try_send(&Ask::new(reqwest::Method::GET, "/livez")).await;
-            answer.ok().filter(|answer| answer.status == 200)
-        })
-        .await;
-        Some(proxy)
-    }
-
-    async fn asked(&self, method: &str, path: &str, headers: &[(&'static str, &str)]) -> Value {
-        let mut ask = Ask::new(reqwest::Method::from_bytes(method.as_bytes()).unwrap(), path);
-        for (name, value) in headers {
-            ask = ask.header(name, value);
-        }
-        let answer = Client::new(&self.base).send(&ask).await;
-        assert_eq!(answer.status, 200, "{method} {path}: {answer:?}");
-        answer.body
-    }
+    let answer = Client::new(&proxy.base).send(&ask).await;
+    assert_eq!(answer.status, 200, "{method} {path}: {answer:?}");
+    answer.body
 }
 
 const NAMES: [(Module, &str); 4] = [
@@ -178,7 +104,7 @@ fn filled(path: &str) -> String {
 }
 
 async fn every_path_goes_where_it_belongs(program: &str) {
-    let Some(proxy) = Proxy::start(program, &stand_ins(), &[]).await else { return };
+    let Some(proxy) = Proxy::start(program, &stand_ins()) else { return };
     let document: Value = serde_json::from_str(include_str!("../../../docs/openapi.json")).unwrap();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
@@ -186,23 +112,23 @@ async fn every_path_goes_where_it_belongs(program: &str) {
             if tag == "platform" || path == "/api/v1/inbox/stream" {
                 continue;
             }
-            let told = proxy.asked(&method.to_uppercase(), &format!("{}?a=b", filled(path)), &[]).await;
+            let told = asked(&proxy, &method.to_uppercase(), &format!("{}?a=b", filled(path)), &[]).await;
             assert_eq!(told["name"], tag, "{program}: {method} {path}");
         }
     }
     for (module, path) in mounted() {
         if path != "/api/v1/inbox/stream" {
-            let told = proxy.asked("GET", &filled(&path), &[]).await;
+            let told = asked(&proxy, "GET", &filled(&path), &[]).await;
             assert_eq!(told["name"], module, "{program}: {path}");
         }
     }
     for path in ["/api/v1/audit-events", "/openapi.json", "/docs/index.html", "/nowhere"] {
-        assert!(proxy.asked("GET", path, &[]).await["name"].is_string(), "{program}: {path}");
+        assert!(asked(&proxy, "GET", path, &[]).await["name"].is_string(), "{program}: {path}");
     }
 }
 
 async fn what_clients_say_of_themselves_does_not_get_through(program: &str) {
-    let Some(proxy) = Proxy::start(program, &stand_ins(), &[]).await else { return };
+    let Some(proxy) = Proxy::start(program, &stand_ins()) else { return };
     let lies = [
         ("x-forwarded-for", "203.0.113.9"),
         ("forwarded", "for=203.0.113.9"),
@@ -210,7 +136,7 @@ async fn what_clients_say_of_themselves_does_not_get_through(program: &str) {
         ("x-real-ip", "203.0.113.9"),
         ("doorward-caller", "{\"actor\":{\"type\":\"module\",\"name\":\"auth\"}}"),
     ];
-    let told = proxy.asked("GET", "/api/v1/users/me", &lies).await;
+    let told = asked(&proxy, "GET", "/api/v1/users/me", &lies).await;
     let head = told["head"].as_str().unwrap().to_lowercase();
     assert!(!head.contains("203.0.113.9") && !head.contains("evil.example"), "{head}");
     assert!(!head.contains("doorward-caller"), "{head}");
@@ -218,7 +144,7 @@ async fn what_clients_say_of_themselves_does_not_get_through(program: &str) {
 }
 
 async fn a_stream_is_not_held_back(program: &str) {
-    let Some(proxy) = Proxy::start(program, &stand_ins(), &[]).await else { return };
+    let Some(proxy) = Proxy::start(program, &stand_ins()) else { return };
     let began = Instant::now();
     let mut answer = reqwest::get(format!("{}/api/v1/inbox/stream", proxy.base)).await.unwrap();
     let piece = tokio::time::timeout(Duration::from_secs(5), answer.chunk()).await;
@@ -231,9 +157,9 @@ async fn a_replica_that_is_gone_is_not_noticed(program: &str) {
     let mut servers = stand_ins();
     let closed = format!("127.0.0.1:{}", free_port());
     servers.push((Module::Users, closed.clone(), closed));
-    let Some(proxy) = Proxy::start(program, &servers, &[]).await else { return };
+    let Some(proxy) = Proxy::start(program, &servers) else { return };
     for _ in 0..20 {
-        assert_eq!(proxy.asked("GET", "/api/v1/users/me", &[]).await["name"], "users");
+        assert_eq!(asked(&proxy, "GET", "/api/v1/users/me", &[]).await["name"], "users");
     }
 }
 
@@ -265,14 +191,8 @@ async fn four_services_have_one_address(program: &str) {
     if !installed(program) {
         return;
     }
-    let fleet = Fleet::open().await;
-    let plain = |url: &str| url.trim_start_matches("http://").to_owned();
-    let servers: Vec<_> = fleet
-        .services
-        .iter()
-        .map(|(module, house)| (*module, plain(&house.public), plain(&house.management)))
-        .collect();
-    let Some(proxy) = Proxy::start(program, &servers, &[]).await else { return };
+    let Some(fleet) = Fleet::open().await else { return };
+    let Some(proxy) = Proxy::start(program, &fleet.plan.servers()) else { return };
     let root = fleet.administrator().await;
     let root = crate::client::Person::log_in(&proxy.base, &root.email, &root.password).await;
     for path in [
@@ -291,7 +211,7 @@ async fn four_services_have_one_address(program: &str) {
         assert_eq!(root.client.get(path).await.status, 200, "{path}");
     }
     assert_eq!(root.client.post("/internal/users/find_profile", &json!({})).await.status, 404);
-    fleet.close();
+    fleet.close().await;
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use contracts::Module;
 use platform::tokens::ServiceKey;
 
-use crate::fleet::{Plan, free_port};
 use crate::house::{House, Shape};
+use crate::plan::{Plan, free_port};
 
 async fn check(extra: &[(String, String)]) -> (bool, String) {
     let house = House::open(Shape::Embedded, &[]).await.unwrap();
@@ -26,7 +26,7 @@ fn with(plan: &Plan, name: &str, value: &str) -> Vec<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_that_do_not_fit_are_told_one_by_one() {
-    let plan = Plan::new();
+    let plan = Plan::new("amqp://127.0.0.1:1", "doorward");
     let own = ServiceKey::parse(&plan.keys[&Module::Users]).unwrap().public();
     let users_address = format!("http://127.0.0.1:{}", free_port());
     assert!(check(&plan.settings(Module::Users)).await.0);
@@ -57,6 +57,7 @@ async fn settings_that_do_not_fit_are_told_one_by_one() {
             vec!["peers.keys.auth is the key of this service itself"],
         ),
         ("DOORWARD__SECRETS__MASTER_KEY", "", vec!["secrets.master_key is not set, and not every module"]),
+        ("DOORWARD__RABBITMQ__URL", "", vec!["rabbitmq.url is not set, and not every module"]),
         ("DOORWARD__PUBLIC_URL", "", vec!["public_url is not set, and not every module"]),
         ("DOORWARD__PEERS__DEADLINE_MS", "1", vec!["peers.deadline_ms must be from 50 to 60000"]),
         ("DOORWARD__PEERS__TLS__CERTIFICATE_FILE", "/x.pem", vec!["peers.tls.key_file go together"]),
@@ -74,7 +75,7 @@ async fn settings_that_do_not_fit_are_told_one_by_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_key_for_the_others_is_printed_and_the_own_one_never() {
-    let plan = Plan::new();
+    let plan = Plan::new("amqp://127.0.0.1:1", "doorward");
     let mut house = House::open(Shape::Embedded, &[]).await.unwrap();
     let told = house.finish(&["keys", "service"]);
     assert!(!told.0 && told.1.contains("peers.key can't be used"), "{told:?}");
@@ -94,7 +95,7 @@ async fn the_key_for_the_others_is_printed_and_the_own_one_never() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_work_where_the_module_is() {
-    let fleet = crate::fleet::Fleet::open().await;
+    let Some(fleet) = crate::fleet::Fleet::open().await else { return };
     for arguments in [vec!["keys", "rotate"], vec!["admin", "create", "--email", "a@example.org", "--invite"]]
     {
         for module in [Module::Users, Module::Permissions, Module::Notifications] {
@@ -107,5 +108,5 @@ async fn commands_work_where_the_module_is() {
     for house in fleet.services.values() {
         assert!(house.finish(&["events", "list"]).0);
     }
-    fleet.close();
+    fleet.close().await;
 }
