@@ -3,9 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tempfile::NamedTempFile;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::certificates;
 
 /// What becomes of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +31,17 @@ pub struct Cable {
 impl Cable {
     /// Lays one to this `HOST:PORT`.
     pub async fn to(server: &str) -> Self {
+        Self::lay(server, None).await
+    }
+
+    /// Lays one to this `HOST:PORT` whose near end speaks TLS with a certificate for `name`; with a file that holds the
+    /// authority behind it.
+    pub async fn encrypted_to(server: &str, name: &str) -> (Self, NamedTempFile) {
+        let (acceptor, authority) = certificates::acceptor(name);
+        (Self::lay(server, Some(acceptor)).await, authority)
+    }
+
+    async fn lay(server: &str, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let state = Arc::new(watch::Sender::new(State::Whole));
@@ -37,7 +52,14 @@ impl Cable {
                     continue;
                 }
                 let Ok(far) = TcpStream::connect(&server).await else { continue };
-                let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+                let near: Box<dyn Stream> = match &tls {
+                    None => Box::new(near),
+                    Some(tls) => match tls.accept(near).await {
+                        Ok(near) => Box::new(near),
+                        Err(_) => continue,
+                    },
+                };
+                let ((near_in, near_out), (far_in, far_out)) = (tokio::io::split(near), far.into_split());
                 tokio::spawn(carry(near_in, far_out, shared.subscribe()));
                 tokio::spawn(carry(far_in, near_out, shared.subscribe()));
             }
@@ -66,6 +88,10 @@ impl Cable {
         self.state.send_replace(State::Whole);
     }
 }
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 async fn carry(
     mut from: impl AsyncRead + Unpin,

@@ -128,6 +128,11 @@ impl House {
         }
     }
 
+    /// Whether this is one of four services.
+    pub fn is_split(&self) -> bool {
+        self.split.is_some()
+    }
+
     fn others(&mut self) -> impl Iterator<Item = &mut Self> {
         self.split.iter_mut().flat_map(|split| &mut split.others)
     }
@@ -207,6 +212,11 @@ impl House {
     pub fn set(&mut self, name: &str, value: &str) {
         self.others().for_each(|other| other.set(name, value));
         self.extra.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Takes a setting back that was set.
+    pub fn unset(&mut self, name: &str) {
+        self.extra.retain(|(known, _)| known != name);
     }
 
     /// Starts the process inside of another one from the next start on.

@@ -17,6 +17,7 @@
 )]
 
 mod administration;
+mod broker;
 mod chaos;
 mod client;
 mod commands;

@@ -45,8 +45,7 @@ async fn internal_routes_open_to_nobody_else() {
     let refused = (401, "platform.peer_unknown".to_owned());
     let other_issuer =
         Plan { keys: plan.keys.keys().map(|module| (*module, random_key())).collect(), ..plan.clone() };
-    let other_master =
-        Plan { master_key: random_key(), ..plan.clone() };
+    let other_master = Plan { master_key: random_key(), ..plan.clone() };
     let unsigned = |head: Value, claims: &Value| {
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         format!("{}.{}.", part(&head), part(claims))

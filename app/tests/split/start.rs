@@ -6,15 +6,12 @@ use platform::tokens::ServiceKey;
 use crate::house::{House, Shape};
 use crate::plan::{Plan, free_port};
 
-async fn check(extra: &[(String, String)]) -> (bool, String) {
-    let house = House::open(Shape::Embedded, &[]).await.unwrap();
-    let mut house = house;
+/// What the check says of these settings; those that are set later count.
+fn check(house: &mut House, extra: &[(String, String)]) -> (bool, String) {
     for (name, value) in extra {
         house.set(name, value);
     }
-    let told = house.finish(&["config", "check"]);
-    house.close();
-    told
+    house.finish(&["config", "check"])
 }
 
 fn with(plan: &Plan, name: &str, value: &str) -> Vec<(String, String)> {
@@ -29,7 +26,8 @@ async fn settings_that_do_not_fit_are_told_one_by_one() {
     let plan = Plan::new("amqp://127.0.0.1:1", "doorward");
     let own = ServiceKey::parse(&plan.keys[&Module::Users]).unwrap().public();
     let users_address = format!("http://127.0.0.1:{}", free_port());
-    assert!(check(&plan.settings(Module::Users)).await.0);
+    let mut house = House::open(Shape::Embedded, &[]).await.unwrap();
+    assert!(check(&mut house, &plan.settings(Module::Users)).0);
     for (name, value, words) in [
         ("DOORWARD__MODULES", "user", vec!["`modules` names \"user\""]),
         ("DOORWARD__MODULES", "", vec!["`modules` is empty"]),
@@ -64,13 +62,17 @@ async fn settings_that_do_not_fit_are_told_one_by_one() {
         ("DOORWARD__PEERS__TLS__CA_FILE", "/x.pem", vec!["begins with http://"]),
         ("DOORWARD__SERVER__MANAGEMENT__TLS__CLIENT_CA_FILE", "/x.pem", vec!["client_ca_file needs"]),
     ] {
-        let (good, told) = check(&with(&plan, name, value)).await;
+        let (good, told) = check(&mut house, &with(&plan, name, value));
         assert!(!good, "{name}={value} is taken");
         for sentence in words {
             assert!(told.contains(sentence), "{name}={value} tells {told}");
         }
         assert!(!told.contains(&plan.keys[&Module::Users]), "the key shows itself: {told}");
+        for (name, _) in with(&plan, name, value) {
+            house.unset(&name);
+        }
     }
+    house.close();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -211,6 +211,39 @@ async fn a_queue_that_was_made_with_another_limit_is_used_as_it_is() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_encrypted_connection_is_only_made_to_a_broker_that_shows_the_right_certificate() {
+    let Some(broker) = TestBroker::shared().await else { return };
+    let (before, rest) = broker.url().rsplit_once('@').unwrap();
+    let (server, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (cable, authority) = Cable::encrypted_to(server, "localhost").await;
+    let port = cable.address().port();
+    let with = |host: &str, ca_file: &std::path::Path| rabbit::Settings {
+        url: format!("{}@{host}:{port}/{path}", before.replace("amqp://", "amqps://")).into(),
+        ca_file: ca_file.to_owned(),
+        ..broker.settings()
+    };
+    run_here(async |db| {
+        let listener = Listener::new("first", &db, &Clock::system(), Manner::Takes);
+        let start = |settings| Process::start_with(&db, settings, bus_settings(), &[], &[&listener]);
+        let stranger = std::path::Path::new("");
+        for settings in [with("localhost", stranger), with("127.0.0.1", authority.path())] {
+            let process = start(settings);
+            let ready = tokio::time::timeout(Duration::from_secs(2), process.bus.ready()).await;
+            assert!(ready.is_err(), "somebody else was taken for the broker");
+            process.stop().await;
+        }
+        let process = start(with("localhost", authority.path()));
+        let event = happen(&db, &Clock::system(), 1).await;
+        listener.wait_called(1).await;
+        until_done(&db).await;
+        assert_eq!(listener.effects().await, [event]);
+        process.stop().await;
+    })
+    .await;
+    broker.remove(&["first"]).await;
+}
+
 /// With a broker of its own.
 fn with_a_broker(test: impl AsyncFnOnce(Database, OwnBroker, rabbit::Settings)) {
     run(Engine::Sqlite, &migrations(), async |database| {
