@@ -18,6 +18,7 @@ mod openapi;
 mod proxy;
 mod server;
 mod settings;
+mod storage;
 mod sweep;
 mod tls;
 mod workers;
@@ -76,6 +77,9 @@ enum Command {
         #[arg(long)]
         keep_sessions: bool,
     },
+    /// Look after where everything is stored
+    #[command(subcommand)]
+    Storage(StorageCommand),
     /// Print the OpenAPI document
     Openapi,
     /// Print the configuration of a reverse proxy that stands in front of several processes
@@ -139,6 +143,12 @@ enum KeysCommand {
 }
 
 #[derive(Debug, Clone, Subcommand)]
+enum StorageCommand {
+    /// Copy everything into an empty database of the other engine; no process may run
+    Copy(storage::Move),
+}
+
+#[derive(Debug, Clone, Subcommand)]
 enum AdminCommand {
     /// Make somebody an administrator; doing it again changes nothing
     Create(commands::NewAdministrator),
@@ -198,6 +208,7 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
         Command::Restore { file, keep_sessions } => {
             runtime()?.block_on(backup::restore(&load()?, &file, keep_sessions))
         }
+        Command::Storage(StorageCommand::Copy(way)) => runtime()?.block_on(storage::copy(&load()?, way)),
         Command::Openapi => say(&openapi::text(&openapi::document())
             .map_err(|error| StartError::because("No OpenAPI document", error))?),
         Command::Proxy(wanted) => proxy::print(&Settings::sketch(arguments.config.as_deref())?, &wanted),

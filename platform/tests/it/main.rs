@@ -21,6 +21,7 @@ mod db_queries;
 mod db_snapshot;
 mod db_support;
 mod db_transactions;
+mod db_transfer;
 mod http_bodies;
 mod http_identity;
 mod http_limits;
