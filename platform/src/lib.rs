@@ -13,6 +13,7 @@ pub mod inbox;
 pub mod limits;
 pub mod metrics;
 pub mod outbox;
+pub mod redis;
 mod schema;
 pub mod settings;
 pub mod telemetry;
@@ -26,7 +27,8 @@ pub const MIGRATIONS: db::Migrations = migrations!(
         "2026-11-22-000103_inbox",
         "2026-11-22-000104_audit",
         "2026-11-22-000105_limits",
-        "2026-11-22-000106_idempotency"
+        "2026-11-22-000106_idempotency",
+        "2026-11-27-000121_replicas"
     ]
 );
 

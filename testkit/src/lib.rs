@@ -17,5 +17,6 @@ pub mod fakes;
 pub mod far;
 pub mod gate;
 pub mod mail_trap;
+pub mod redis;
 pub mod scan;
 pub mod sms_gateway;

@@ -13,6 +13,9 @@
 mod audit;
 mod bus;
 mod cache;
+mod cache_checker;
+mod cache_shared;
+mod cache_world;
 mod db_groups;
 mod db_migrations;
 mod db_pools;
