@@ -236,6 +236,7 @@ impl Replica {
             return stop.cancelled().await;
         };
         let mut told = take(&self.told);
+        let _in_use = self.redis.as_ref().map(Redis::in_use);
         {
             let work = self.work(&stop, &mut jobs, &mut told);
             let suspend = self.suspend_when_asked(&mut late);

@@ -18,6 +18,8 @@ use rand::RngExt;
 use redis::{FromRedisValue, PushInfo, PushKind};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use connect::Connector;
 pub use settings::{RedisUrl, Settings};
@@ -44,6 +46,7 @@ struct Inner {
     prefix: String,
     now: watch::Sender<Option<Wire>>,
     channels: Channels,
+    users: TaskTracker,
 }
 
 /// Who listens on which channel.
@@ -68,6 +71,7 @@ impl Redis {
             prefix: settings.key_prefix.clone(),
             now: watch::Sender::new(None),
             channels: Channels::default(),
+            users: TaskTracker::new(),
         }))))
     }
 
@@ -106,9 +110,22 @@ impl Redis {
         format!("{}:{name}", self.0.prefix)
     }
 
-    /// Keeps a connection until it is told to stop: a worker.
+    /// A stop waits until this is dropped.
+    pub(crate) fn in_use(&self) -> TaskTrackerToken {
+        self.0.users.token()
+    }
+
+    /// Keeps a connection until it is told to stop, and nobody needs it any more: a worker.
     pub async fn run(&self, stop: CancellationToken) {
-        stop.run_until_cancelled(self.keep_connected()).await;
+        let unused = async {
+            stop.cancelled().await;
+            self.0.users.close();
+            self.0.users.wait().await;
+        };
+        tokio::select! {
+            () = unused => {}
+            () = self.keep_connected() => {}
+        }
         if let Some(wire) = self.0.now.send_replace(None) {
             wire.give_up();
         }
