@@ -11,11 +11,13 @@ use std::time::Duration;
 use actix_web::web::{Data, ServiceConfig};
 use contracts::auth::Auth;
 use platform::bus::LocalBus;
-use platform::cache::Cache;
+use platform::cache::{Cache, Caches};
 use platform::clock::Clock;
 use platform::db::{Database, Db, Migrations};
 use platform::http::{BodyDeadline, Cursors, Gate, Limits, Proxies};
+use platform::limits::Global;
 use platform::outbox::{self, Relay};
+use platform::redis::Redis;
 use platform::tokens::Verifier;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +43,8 @@ pub(crate) struct House {
     bus: Arc<LocalBus>,
     relay: Arc<Relay>,
     sweeper: Arc<Sweeper>,
+    caches: Caches,
+    redis: Option<Redis>,
     limits: Data<Limits>,
     proxies: Data<Proxies>,
     body_deadline: BodyDeadline,
@@ -102,10 +106,15 @@ pub(crate) async fn auth_alone(settings: &Settings) -> Result<auth::Service, Sta
     }
     let unusable = |error: platform::db::Error| StartError::because("The database can't be used", error);
     let db = Database::open(&settings.database).await.map_err(unusable)?;
-    let (clock, cache) =
-        (Clock::system(), platform::cache::Settings { enabled: false, ..settings.cache.clone() });
+    let clock = Clock::system();
+    // It keeps nothing, and what it changes is made known to those who do.
+    let none = platform::cache::Settings { enabled: false, ..settings.cache.clone() };
+    let caches = match alone(&db) {
+        true => Caches::off(),
+        false => Caches::shared(&none, db.clone(), clock.clone(), None),
+    };
     let permissions =
-        permissions::Service::new(db.clone(), clock.clone(), settings.permissions.clone(), &cache);
+        permissions::Service::new(db.clone(), clock.clone(), settings.permissions.clone(), &caches);
     let auth = auth::Service::new(auth::Dependencies {
         db,
         clock,
@@ -113,7 +122,7 @@ pub(crate) async fn auth_alone(settings: &Settings) -> Result<auth::Service, Sta
         public_url: settings.public_url(settings.server.public.address)?,
         master_key: settings.master_key()?,
         permissions: Arc::new(permissions),
-        cache,
+        caches,
     });
     auth.await.map_err(|error| StartError::because("Doorward can't be put together", error))
 }
@@ -125,11 +134,11 @@ async fn build(
 ) -> Result<House, Box<dyn std::error::Error>> {
     let (clock, master_key) = (Clock::system(), settings.master_key()?);
     let public_url = settings.public_url(public)?;
-    let cache =
-        platform::cache::Settings { enabled: settings.cache.enabled && alone(&db), ..settings.cache.clone() };
+    let redis = Redis::open(&settings.redis)?;
+    let caches = caches(settings, &db, &clock, redis.as_ref()).await?;
 
     let permissions =
-        Arc::new(permissions::Service::new(db.clone(), clock.clone(), settings.permissions.clone(), &cache));
+        Arc::new(permissions::Service::new(db.clone(), clock.clone(), settings.permissions.clone(), &caches));
     let auth = auth::Service::new(auth::Dependencies {
         db: db.clone(),
         clock: clock.clone(),
@@ -137,10 +146,10 @@ async fn build(
         public_url: public_url.clone(),
         master_key: master_key.clone(),
         permissions: permissions.clone(),
-        cache: cache.clone(),
+        caches: caches.clone(),
     });
     let auth = Arc::new(auth.await?);
-    let users = users::Service::new(db.clone(), clock.clone(), auth.clone(), settings.users.clone(), &cache);
+    let users = users::Service::new(db.clone(), clock.clone(), auth.clone(), settings.users.clone(), &caches);
     let users = Arc::new(users);
     let notifications = Arc::new(notifications::Service::new(notifications::Parts {
         db: db.clone(),
@@ -153,6 +162,7 @@ async fn build(
         public_url,
         mailbox: settings.profile.is_development(),
         notes: Some(settings.data_dir.join("sent")),
+        redis: redis.clone(),
     })?);
 
     let subscribers = [
@@ -181,7 +191,11 @@ async fn build(
         permissions: permissions.clone(),
         notifications: notifications.clone(),
     });
-    let limits = Data::new(settings.limits.limits(clock.clone(), &openapi::document()));
+    let mut limits = settings.limits.limits(clock.clone(), &openapi::document());
+    if let Some(redis) = redis.clone() {
+        limits = limits.over_all_processes(Global::new(redis, master_key.derive("limits")));
+    }
+    let limits = Data::new(limits);
     let proxies = Data::new(settings.server.proxies()?);
     let body_deadline = BodyDeadline(Duration::from_millis(settings.server.body_timeout_ms));
     let sweeper = Arc::new(Sweeper::new(db.clone(), clock, settings.retention.clone()));
@@ -198,6 +212,8 @@ async fn build(
         bus,
         relay,
         sweeper,
+        caches,
+        redis,
         limits,
         proxies,
         body_deadline,
@@ -205,8 +221,24 @@ async fn build(
     })
 }
 
-/// Whether this process is the only one that writes to the database, so that what it keeps in memory is never behind:
-/// on SQLite. Processes that share a PostgreSQL would not hear of each other's changes.
+/// The caches. Processes that may share a PostgreSQL tell each other of changes; they need a connection of their own for
+/// that, because a lease that waits for one is soon over.
+async fn caches(
+    settings: &Settings,
+    db: &Database,
+    clock: &Clock,
+    redis: Option<&Redis>,
+) -> Result<Caches, platform::db::Error> {
+    if alone(db) {
+        return Ok(Caches::alone(&settings.cache));
+    }
+    let own = platform::db::Settings { max_connections: 1, ..settings.database.clone() };
+    let caches = Caches::shared(&settings.cache, Database::open(&own).await?, clock.clone(), redis.cloned());
+    caches.join().await?;
+    Ok(caches)
+}
+
+/// Whether this process is the only one that writes to the database: on SQLite.
 fn alone(db: &Database) -> bool {
     db.dialect() == Db::Sqlite
 }
@@ -249,6 +281,17 @@ impl House {
     pub(crate) fn work(&self) -> Workers {
         let mut workers = Workers::new();
         let House { auth, users, permissions, notifications, bus, relay, sweeper, .. } = self.clone();
+        let (caches, redis) = (self.caches.clone(), self.redis.clone());
+        workers.start("caches", move |stop| {
+            let caches = caches.clone();
+            async move { caches.run(stop).await }
+        });
+        if let Some(redis) = redis {
+            workers.start("redis", move |stop| {
+                let redis = redis.clone();
+                async move { redis.run(stop).await }
+            });
+        }
         workers.start("relay", move |stop| owned(&relay, |it| async move { it.run(stop).await }));
         workers.start("bus", move |stop| owned(&bus, |it| async move { it.run(stop).await }));
         workers.start("metrics", upkeep);

@@ -31,10 +31,11 @@ const EDGES: [(&str, &[&str]); 9] = [
 ];
 
 /// Libraries with one home.
-const HOMES: [(&str, &[&str]); 5] = [
+const HOMES: [(&str, &[&str]); 6] = [
     ("argon2", &["doorward-auth", "doorward-bench"]),
     ("lettre", &["doorward-notifications"]),
     ("minijinja", &["doorward-notifications"]),
+    ("redis", &["doorward-platform"]),
     ("tokio-postgres", &["doorward-bench", "doorward-platform", "doorward-testkit"]),
     ("clap", &["doorward", "doorward-bench"]),
 ];
@@ -44,7 +45,7 @@ const ROOMS: [&str; 9] =
     ["error", "events", "http", "lib", "model", "schema", "service", "settings", "store"];
 
 /// The rooms of the platform.
-const PLATFORM_ROOMS: [&str; 16] = [
+const PLATFORM_ROOMS: [&str; 17] = [
     "audit",
     "bus",
     "cache",
@@ -57,6 +58,7 @@ const PLATFORM_ROOMS: [&str; 16] = [
     "limits",
     "metrics",
     "outbox",
+    "redis",
     "schema",
     "settings",
     "telemetry",

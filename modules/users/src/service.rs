@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use contracts::auth::{Account, Auth, FindAccount};
 use contracts::users::{FindProfile, Profile as Shown, Users};
 use contracts::{Caller, ExportPerson, PersonalData, UserId};
-use platform::cache;
+use platform::cache::Caches;
 use platform::clock::Clock;
 use platform::db::Database;
 
@@ -56,9 +56,9 @@ impl Service {
         clock: Clock,
         auth: Arc<dyn Auth>,
         settings: Settings,
-        cache: &cache::Settings,
+        caches: &Caches,
     ) -> Self {
-        Self { db, clock, auth, settings, profiles: Profiles::new(cache) }
+        Self { db, clock, auth, settings, profiles: Profiles::new(caches) }
     }
 
     async fn account(&self, caller: &Caller, user: UserId) -> Result<Account, Error> {

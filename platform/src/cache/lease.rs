@@ -97,11 +97,6 @@ impl Lease {
         }
     }
 
-    /// How long a lease is.
-    pub(super) fn length(&self) -> Duration {
-        self.length
-    }
-
     /// How long to wait for the end of every lease: somewhat longer, because clocks don't run alike.
     pub(super) fn patience(&self) -> Duration {
         self.length + self.length / 10

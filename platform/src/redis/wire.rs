@@ -100,11 +100,6 @@ impl Wire {
         .await
     }
 
-    /// Whether it is the same connection.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
     pub(crate) fn is_broken(&self) -> bool {
         self.0.fuse.is_blown()
     }

@@ -76,6 +76,7 @@ impl World {
             public_url: "https://id.example.org".parse().unwrap(),
             mailbox: self.mailbox,
             notes: self.notes.clone(),
+            redis: self.redis.clone(),
         }
     }
 

@@ -36,7 +36,6 @@ impl Service {
             store::suspensions::delete(tx, user).await?;
             Ok(())
         };
-        let _changing = self.memory.changing_user(user);
-        self.db.transaction(work).await
+        self.memory.changing_user(user, self.db.transaction(work)).await
     }
 }
