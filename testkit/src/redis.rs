@@ -50,6 +50,70 @@ impl RedisServer {
         Some(server)
     }
 
+    /// Starts one that copies this one.
+    #[must_use]
+    pub fn replica(&self) -> Self {
+        let port = self.port.to_string();
+        Self::start_with(&["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"]).expect("as before")
+    }
+
+    /// Starts a sentinel that watches over this one as `main` and puts a replica in its place within a second or two.
+    #[must_use]
+    pub fn sentinel(&self) -> Self {
+        let folder = TempDir::with_prefix("doorward-sentinel-").expect("a folder for the sentinel");
+        let port = self.port;
+        let text = format!(
+            "sentinel monitor main 127.0.0.1 {port} 1\nsentinel down-after-milliseconds main 400\n\
+             sentinel failover-timeout main 2000\n"
+        );
+        std::fs::write(folder.path().join("server.conf"), text).expect("settings of a sentinel");
+        let mut sentinel =
+            Self { child: None, port: free_port(), folder, arguments: vec!["--sentinel".to_owned()] };
+        sentinel.start_again();
+        sentinel
+    }
+
+    /// Starts three that are a cluster; none when there is no `redis-server` and none is required.
+    #[must_use]
+    pub fn cluster() -> Option<Vec<Self>> {
+        let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-require-full-coverage", "yes"];
+        let nodes = (0..3).map(|_| Self::start_with(&arguments)).collect::<Option<Vec<_>>>()?;
+        let addresses = nodes.iter().map(|node| node.address().to_string());
+        let mut create = Command::new("redis-cli");
+        create.args(["--cluster", "create"]).args(addresses).arg("--cluster-yes").stdout(Stdio::null());
+        assert!(create.status().expect("redis-cli runs").success(), "the cluster could not be made");
+        let whole = |node: &Self| node.ask("CLUSTER INFO").contains("cluster_state:ok");
+        let began = Instant::now();
+        while !nodes.iter().all(whole) {
+            assert!(began.elapsed() < Duration::from_secs(20), "the cluster does not come together");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(nodes)
+    }
+
+    /// Starts one that speaks TLS only and wants a password, and writes `ca.pem` into its folder.
+    #[must_use]
+    pub fn with_tls(password: &str) -> Option<Self> {
+        let folder = TempDir::with_prefix("doorward-redis-").expect("a folder for the server");
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let ca = rcgen::CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate().expect("a key")).expect("a CA");
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let leaf = rcgen::CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("names");
+        let leaf = leaf.signed_by(&key, &ca).expect("a certificate");
+        for (name, text) in [("ca.pem", ca.pem()), ("leaf.pem", leaf.pem()), ("key.pem", key.serialize_pem())] {
+            std::fs::write(folder.path().join(name), text).expect("written");
+        }
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        let (leaf, key, ca) = (file("leaf.pem"), file("key.pem"), file("ca.pem"));
+        let mut server = Self::start_with(&[
+            "--port", "0", "--tls-port", "{port}", "--tls-cert-file", &leaf, "--tls-key-file", &key,
+            "--tls-ca-cert-file", &ca, "--tls-auth-clients", "no", "--requirepass", password,
+        ])?;
+        server.folder = folder;
+        Some(server)
+    }
+
     /// Where it is.
     #[must_use]
     pub fn url(&self) -> String {
@@ -76,9 +140,12 @@ impl RedisServer {
         let mut command = Command::new("redis-server");
         let config = self.folder.path().join("server.conf");
         if config.exists() {
+            // A sentinel, which keeps what it knows in there.
             command.arg(config);
+        } else {
+            command.args(["--appendfsync", "no", "--save", ""]);
         }
-        command.args(["--bind", "127.0.0.1", "--dir", &place, "--appendfsync", "no", "--save", ""]);
+        command.args(["--bind", "127.0.0.1", "--dir", &place]);
         if !self.arguments.iter().any(|text| text == "--tls-port") {
             command.args(["--port", &self.port.to_string()]);
         }
@@ -143,11 +210,16 @@ pub fn harmless() -> Option<(String, Option<RedisServer>)> {
     Some((server.url(), Some(server)))
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on, with room above it for the other port of a cluster's node.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        if port < 55_000 {
+            return port;
+        }
+    }
 }
 
 /// What a cable does with what is sent through it.

@@ -23,6 +23,8 @@ use crate::db_support::{people, person};
 pub struct World {
     pub settings: Settings,
     pub server: Option<RedisServer>,
+    /// Where Redis is, when it is no server of its own.
+    pub redis: redis::Settings,
     database: TestDatabase,
     db: Database,
     loads: Arc<AtomicU64>,
@@ -56,7 +58,8 @@ impl World {
     pub async fn new(database: &TestDatabase, server: Option<RedisServer>, lease_ms: u64) -> Self {
         let db = Database::open(&db::Settings { max_connections: 8, ..database.settings().clone() }).await.unwrap();
         let settings = Settings { lease_ms, ..Settings::default() };
-        Self { settings, server, database: database.clone(), db, loads: Arc::default() }
+        let redis = redis::Settings { deadline_ms: 100, connect_timeout_ms: 300, ..redis::Settings::default() };
+        Self { settings, server, redis, database: database.clone(), db, loads: Arc::default() }
     }
 
     /// A replica that works.
@@ -67,15 +70,11 @@ impl World {
             Some(server) => Some(Cable::to(server.address()).await),
             None => None,
         };
-        let redis = cable.as_ref().filter(|_| kind != Kind::Poor).and_then(|cable| {
-            let settings = redis::Settings {
-                url: cable.url().as_str().into(),
-                deadline_ms: 100,
-                connect_timeout_ms: 300,
-                ..redis::Settings::default()
-            };
-            Redis::open(&settings).unwrap()
-        });
+        let mut redis = self.redis.clone();
+        if let Some(cable) = &cable {
+            redis.url = cable.url().as_str().into();
+        }
+        let redis = Redis::open(&redis).unwrap().filter(|_| kind != Kind::Poor);
         let settings = Settings { enabled: kind != Kind::Off, ..self.settings.clone() };
         let make = if kind == Kind::Dumb { Caches::deaf_and_dumb } else { Caches::shared };
         let caches = make(&settings, own, Clock::system(), redis.clone());

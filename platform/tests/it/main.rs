@@ -33,6 +33,7 @@ mod idempotency;
 mod inbox;
 mod limits;
 mod outbox;
+mod redis;
 mod settings;
 mod stage;
 mod tokens;

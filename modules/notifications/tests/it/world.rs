@@ -17,6 +17,7 @@ use platform::db::Database;
 use platform::http::{Cursors, RequestContext};
 use platform::settings::MasterKey;
 use serde_json::{Map, Value, json};
+use platform::redis::Redis;
 use testkit::fakes::{FakeAuth, FakeUsers};
 use testkit::gate::TestGate;
 use testkit::mail_trap::MailTrap;
@@ -33,6 +34,7 @@ pub(crate) struct World {
     pub(crate) smtp: Smtp,
     pub(crate) mailbox: bool,
     pub(crate) notes: Option<PathBuf>,
+    pub(crate) redis: Option<Redis>,
     pub(crate) master_key: MasterKey,
 }
 
@@ -50,6 +52,7 @@ impl World {
             smtp: Smtp::default(),
             mailbox: true,
             notes: None,
+            redis: None,
             master_key: MasterKey::generate().unwrap(),
         }
     }
