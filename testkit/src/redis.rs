@@ -54,7 +54,8 @@ impl RedisServer {
     #[must_use]
     pub fn replica(&self) -> Self {
         let port = self.port.to_string();
-        Self::start_with(&["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"]).expect("as before")
+        Self::start_with(&["--replicaof", "127.0.0.1", &port, "--repl-diskless-sync-delay", "0"])
+            .expect("as before")
     }
 
     /// Starts a sentinel that watches over this one as `main` and puts a replica in its place within a second or two.
@@ -76,7 +77,14 @@ impl RedisServer {
     /// Starts three that are a cluster; none when there is no `redis-server` and none is required.
     #[must_use]
     pub fn cluster() -> Option<Vec<Self>> {
-        let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-require-full-coverage", "yes"];
+        let arguments = [
+            "--cluster-enabled",
+            "yes",
+            "--cluster-node-timeout",
+            "1000",
+            "--cluster-require-full-coverage",
+            "yes",
+        ];
         let nodes = (0..3).map(|_| Self::start_with(&arguments)).collect::<Option<Vec<_>>>()?;
         let addresses = nodes.iter().map(|node| node.address().to_string());
         let mut create = Command::new("redis-cli");
@@ -97,18 +105,33 @@ impl RedisServer {
         let folder = TempDir::with_prefix("doorward-redis-").expect("a folder for the server");
         let mut params = rcgen::CertificateParams::default();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let ca = rcgen::CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate().expect("a key")).expect("a CA");
+        let ca = rcgen::CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate().expect("a key"))
+            .expect("a CA");
         let key = rcgen::KeyPair::generate().expect("a key");
-        let leaf = rcgen::CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("names");
+        let leaf =
+            rcgen::CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("names");
         let leaf = leaf.signed_by(&key, &ca).expect("a certificate");
-        for (name, text) in [("ca.pem", ca.pem()), ("leaf.pem", leaf.pem()), ("key.pem", key.serialize_pem())] {
+        for (name, text) in [("ca.pem", ca.pem()), ("leaf.pem", leaf.pem()), ("key.pem", key.serialize_pem())]
+        {
             std::fs::write(folder.path().join(name), text).expect("written");
         }
         let file = |name: &str| folder.path().join(name).display().to_string();
         let (leaf, key, ca) = (file("leaf.pem"), file("key.pem"), file("ca.pem"));
         let mut server = Self::start_with(&[
-            "--port", "0", "--tls-port", "{port}", "--tls-cert-file", &leaf, "--tls-key-file", &key,
-            "--tls-ca-cert-file", &ca, "--tls-auth-clients", "no", "--requirepass", password,
+            "--port",
+            "0",
+            "--tls-port",
+            "{port}",
+            "--tls-cert-file",
+            &leaf,
+            "--tls-key-file",
+            &key,
+            "--tls-ca-cert-file",
+            &ca,
+            "--tls-auth-clients",
+            "no",
+            "--requirepass",
+            password,
         ])?;
         server.folder = folder;
         Some(server)

@@ -51,13 +51,7 @@ pub struct Service {
 impl Service {
     /// The service over this database; auth knows the accounts.
     #[must_use]
-    pub fn new(
-        db: Database,
-        clock: Clock,
-        auth: Arc<dyn Auth>,
-        settings: Settings,
-        caches: &Caches,
-    ) -> Self {
+    pub fn new(db: Database, clock: Clock, auth: Arc<dyn Auth>, settings: Settings, caches: &Caches) -> Self {
         Self { db, clock, auth, settings, profiles: Profiles::new(caches) }
     }
 

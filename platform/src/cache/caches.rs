@@ -52,7 +52,13 @@ impl Caches {
         Self::with_manners(settings, db, clock, redis, false)
     }
 
-    fn with_manners(settings: &Settings, db: Database, clock: Clock, redis: Option<Redis>, tells: bool) -> Self {
+    fn with_manners(
+        settings: &Settings,
+        db: Database,
+        clock: Clock,
+        redis: Option<Redis>,
+        tells: bool,
+    ) -> Self {
         describe::tell();
         let lease = Duration::from_millis(settings.lease_ms);
         let ttl = Duration::from_secs(settings.ttl_seconds);

@@ -20,8 +20,14 @@ pub(super) fn tell() {
     for (name, text) in [
         (LEASES_LOST, "Leases that ended before they were renewed."),
         (VISITS_FAILED, "Visits to the database for the lease that failed."),
-        (EPOCHS, "Epochs that this replica began because it joined, reconnected to Redis or missed another one."),
-        (SUSPENSIONS, "Changes, or bundles of them, of which not every replica heard: the slow way was taken."),
+        (
+            EPOCHS,
+            "Epochs that this replica began because it joined, reconnected to Redis or missed another one.",
+        ),
+        (
+            SUSPENSIONS,
+            "Changes, or bundles of them, of which not every replica heard: the slow way was taken.",
+        ),
         (HEARD, "Bundles of changes of other replicas that were heard."),
         (FAR_HITS, "Reads that Redis answered."),
         (FAR_MISSES, "Reads that Redis was asked for in vain."),

@@ -73,15 +73,19 @@ impl<K, V> Far<K, V> {
     }
 
     /// The value of a key in that epoch, from Redis or by `load`.
-    pub(super) async fn get_or_load<E, L>(&self, key: &K, epoch: i64, load: impl FnOnce() -> L) -> Result<V, E>
+    pub(super) async fn get_or_load<E, L>(
+        &self,
+        key: &K,
+        epoch: i64,
+        load: impl FnOnce() -> L,
+    ) -> Result<V, E>
     where
         L: Future<Output = Result<V, E>>,
     {
         let Some(wire) = self.replica.wire() else { return load().await };
         let place = self.replica.far_key(epoch, self.name, &(self.codec.key)(key));
         let token = [&[TOKEN][..], &rand::rng().random::<u128>().to_be_bytes()].concat();
-        let found: Result<Option<Vec<u8>>, _> =
-            wire.run(LOOK.key(&place).arg(&token).arg(TOKEN_MS)).await;
+        let found: Result<Option<Vec<u8>>, _> = wire.run(LOOK.key(&place).arg(&token).arg(TOKEN_MS)).await;
         match found {
             Ok(Some(there)) => {
                 let value = there.split_first().filter(|(kind, _)| **kind == VALUE);

@@ -143,7 +143,8 @@ impl Lease {
     pub(super) fn renew(&mut self, visit: &Visit) -> Next {
         // Who else is there may have thought the lease over from the moment on that it was.
         let lapsed = !self.holds(visit.ended);
-        let put_back = self.epoch.is_some_and(|(known, at)| visit.epoch.number < known.number && visit.began > at);
+        let put_back =
+            self.epoch.is_some_and(|(known, at)| visit.epoch.number < known.number && visit.began > at);
         let join = lapsed || put_back || self.active_from.is_none();
         if join {
             self.active_from = None;
@@ -169,7 +170,8 @@ impl Lease {
         if known.is_some_and(|known| known.number > epoch.number) {
             return;
         }
-        let reopened = known.is_some_and(|known| known.opened != epoch.opened || (known.suspended && !epoch.suspended));
+        let reopened =
+            known.is_some_and(|known| known.opened != epoch.opened || (known.suspended && !epoch.suspended));
         let patience = self.patience();
         if reopened && let Some(from) = &mut self.active_from {
             *from = (*from).max(now + patience);
@@ -203,7 +205,8 @@ impl Lease {
         let mut gone = Vec::new();
         self.peers.clear();
         for peer in peers {
-            let first = beats.get(&peer.id).filter(|(beat, _)| *beat == peer.beat).map_or(ended, |(_, at)| *at);
+            let first =
+                beats.get(&peer.id).filter(|(beat, _)| *beat == peer.beat).map_or(ended, |(_, at)| *at);
             self.beats.insert(peer.id.clone(), (peer.beat, first));
             let silent = began.saturating_duration_since(first);
             if silent < patience {

@@ -96,7 +96,11 @@ where
 
     fn tiers(name: &'static str, settings: &Settings, far: Option<Far<K, V>>) -> Self {
         let memory = || Memory::new(name, settings);
-        Self(settings.enabled.then(|| Arc::new(Tier { name, memory: memory(), far, forgotten: OnceLock::new() })))
+        Self(
+            settings
+                .enabled
+                .then(|| Arc::new(Tier { name, memory: memory(), far, forgotten: OnceLock::new() })),
+        )
     }
 
     /// A cache that keeps nothing: every read asks the source.

@@ -61,7 +61,10 @@ pub(super) struct Replica {
     wire: RwLock<Option<Wire>>,
     nears: RwLock<HashMap<&'static str, Arc<dyn Near>>>,
     jobs: (mpsc::UnboundedSender<Job>, Mutex<Option<mpsc::UnboundedReceiver<Job>>>),
-    late: (mpsc::UnboundedSender<oneshot::Sender<()>>, Mutex<Option<mpsc::UnboundedReceiver<oneshot::Sender<()>>>>),
+    late: (
+        mpsc::UnboundedSender<oneshot::Sender<()>>,
+        Mutex<Option<mpsc::UnboundedReceiver<oneshot::Sender<()>>>>,
+    ),
     told: Mutex<Option<(mpsc::UnboundedReceiver<Vec<u8>>, mpsc::UnboundedReceiver<Vec<u8>>)>>,
     /// The beat; whoever holds it visits the database.
     beat: Turn<i64>,
@@ -371,7 +374,9 @@ impl Replica {
             match begun {
                 Ok(epoch) => {
                     self.lease_mut().note(epoch, Instant::now());
-                    tracing::warn!("Not every replica heard of a change: nothing is kept until all hear again.");
+                    tracing::warn!(
+                        "Not every replica heard of a change: nothing is kept until all hear again."
+                    );
                     let patience = self.lease().patience();
                     return tokio::time::sleep(patience).await;
                 }
@@ -392,7 +397,8 @@ impl Replica {
             return;
         }
         let now = self.clock.now().micros();
-        let lifted = self.soon(async { store::lift(&mut *self.db.write().await?, epoch.number, now).await }).await;
+        let lifted =
+            self.soon(async { store::lift(&mut *self.db.write().await?, epoch.number, now).await }).await;
         if let Ok(Some(epoch)) = lifted {
             self.lease_mut().note(epoch, Instant::now());
             let mut lifted = locked(&self.lifted);

@@ -31,10 +31,7 @@ pub(super) async fn beat(c: &mut DbConn, id: &str, beat: i64, now: Time) -> Resu
         .values((replicas::id.eq(id), replicas::beat.eq(beat), replicas::seen_at.eq(now)))
         .on_conflict(replicas::id)
         .do_update()
-        .set((
-            replicas::beat.eq(excluded(replicas::beat)),
-            replicas::seen_at.eq(excluded(replicas::seen_at)),
-        ))
+        .set((replicas::beat.eq(excluded(replicas::beat)), replicas::seen_at.eq(excluded(replicas::seen_at))))
         .execute(c)
         .await?;
     Ok(())

@@ -56,7 +56,8 @@ impl Replica {
     /// Comes back when nobody answers any more with what was there before these changes.
     pub(super) async fn settle(&self, jobs: Vec<Job>) {
         let all = jobs.iter().any(|job| job.changed.is_none());
-        let changed: Vec<Changed> = jobs.iter().flat_map(|job| job.changed.iter().flatten().cloned()).collect();
+        let changed: Vec<Changed> =
+            jobs.iter().flat_map(|job| job.changed.iter().flatten().cloned()).collect();
         let mut attempts = 0;
         while self.manners.tells {
             let duty = self.lease().duty(Instant::now());

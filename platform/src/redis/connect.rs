@@ -9,13 +9,13 @@ use std::time::Duration;
 use redis::cluster::ClusterClient;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, ProtocolVersion, PushInfo, PushKind, RedisError, TlsCertificates,
-    TlsMode,
+    AsyncConnectionConfig, Client, ConnectionInfo, ProtocolVersion, PushInfo, PushKind, RedisError,
+    TlsCertificates, TlsMode,
 };
 
+use super::Unfit;
 use super::settings::{Settings, Target};
 use super::wire::{Fuse, Link, Wire};
-use super::Unfit;
 
 /// Knows how to connect.
 pub(super) struct Connector {
@@ -41,7 +41,10 @@ impl Connector {
     }
 
     /// A new connection, which gives `hear` what is told on it; or what went wrong.
-    pub(super) async fn connect(&self, hear: impl Fn(&PushInfo) + Send + Sync + 'static) -> Result<Wire, String> {
+    pub(super) async fn connect(
+        &self,
+        hear: impl Fn(&PushInfo) + Send + Sync + 'static,
+    ) -> Result<Wire, String> {
         let fuse = Arc::<Fuse>::default();
         let blown = Arc::clone(&fuse);
         let sender = move |info: PushInfo| {
@@ -101,7 +104,12 @@ impl Connector {
     }
 
     /// The user and the password are those of the servers; sentinels are asked without.
-    fn sentinels(&self, nodes: &[ConnectionInfo], name: &str, tls: bool) -> Result<SentinelClient, RedisError> {
+    fn sentinels(
+        &self,
+        nodes: &[ConnectionInfo],
+        name: &str,
+        tls: bool,
+    ) -> Result<SentinelClient, RedisError> {
         let addresses = nodes.iter().map(|node| node.addr().clone());
         let mut builder = SentinelClientBuilder::new(addresses, name, SentinelServerType::Master)?
             .set_client_to_redis_protocol(ProtocolVersion::RESP3);

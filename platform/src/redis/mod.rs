@@ -64,7 +64,10 @@ impl Redis {
         let Some(connector) = Connector::new(settings)? else { return Ok(None) };
         describe_gauge!(CONNECTED, "Whether this process has a connection to Redis: 1 or 0.");
         describe_counter!(CONNECTIONS, "Connections to Redis that were made.");
-        describe_counter!(BROKEN, "Connections to Redis that were given up because they broke or were too slow.");
+        describe_counter!(
+            BROKEN,
+            "Connections to Redis that were given up because they broke or were too slow."
+        );
         gauge!(CONNECTED).set(0.0);
         Ok(Some(Self(Arc::new(Inner {
             connector,

@@ -93,7 +93,8 @@ impl RedisUrl {
             _ => return refused(),
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (user, hosts) = authority.rsplit_once('@').map_or((None, authority), |(user, hosts)| (Some(user), hosts));
+        let (user, hosts) =
+            authority.rsplit_once('@').map_or((None, authority), |(user, hosts)| (Some(user), hosts));
         let plain = if tls { "rediss" } else { "redis" };
         let node = |host: &str| {
             let user = user.map(|user| format!("{user}@")).unwrap_or_default();
@@ -184,14 +185,21 @@ mod tests {
 
     #[test]
     fn a_password_is_what_it_was_before_it_was_put_into_a_url() {
-        let Ok(Some(Target::One(info))) = RedisUrl::from("redis://me:w%40rd@h:1/2").target() else { panic!() };
+        let Ok(Some(Target::One(info))) = RedisUrl::from("redis://me:w%40rd@h:1/2").target() else {
+            panic!()
+        };
         let chosen = info.redis_settings();
         assert_eq!((chosen.username(), chosen.password(), chosen.db()), (Some("me"), Some("w@rd"), 2));
     }
 
     #[test]
     fn numbers_out_of_range_and_odd_prefixes_are_refused() {
-        let odd = Settings { deadline_ms: 0, connect_timeout_ms: 1, key_prefix: "a:b".into(), ..Settings::default() };
+        let odd = Settings {
+            deadline_ms: 0,
+            connect_timeout_ms: 1,
+            key_prefix: "a:b".into(),
+            ..Settings::default()
+        };
         assert_eq!(odd.problems().len(), 3);
     }
 }

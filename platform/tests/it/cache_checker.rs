@@ -31,7 +31,12 @@ struct History {
 }
 
 /// Lets clients work at a replica until they are stopped, or the replica crashes.
-fn clients(replica: Replica, people: &Arc<Vec<UserId>>, history: &Arc<History>, stop: &CancellationToken) -> Member {
+fn clients(
+    replica: Replica,
+    people: &Arc<Vec<UserId>>,
+    history: &Arc<History>,
+    stop: &CancellationToken,
+) -> Member {
     let replica = Arc::new(replica);
     let mut tasks = tokio::task::JoinSet::new();
     for client in 0..3 {
@@ -104,7 +109,13 @@ struct Seen {
     slowest_read_ms: u64,
 }
 
-async fn check(database: &TestDatabase, seed: u64, kind: Kind, faults: bool, length: Duration) -> Option<Seen> {
+async fn check(
+    database: &TestDatabase,
+    seed: u64,
+    kind: Kind,
+    faults: bool,
+    length: Duration,
+) -> Option<Seen> {
     let server = RedisServer::start()?;
     let mut world = World::new(database, Some(server), 400).await;
     let people = Arc::new(world.people(KEYS).await);
@@ -154,12 +165,22 @@ async fn check(database: &TestDatabase, seed: u64, kind: Kind, faults: bool, len
             }
             7 => {
                 members.swap_remove(victim).crash().await;
-                members.push(clients(world.replica(kind).await, &people, &history, &CancellationToken::new()));
+                members.push(clients(
+                    world.replica(kind).await,
+                    &people,
+                    &history,
+                    &CancellationToken::new(),
+                ));
                 "crashed"
             }
             _ => {
                 members.swap_remove(victim).leave().await;
-                members.push(clients(world.replica(kind).await, &people, &history, &CancellationToken::new()));
+                members.push(clients(
+                    world.replica(kind).await,
+                    &people,
+                    &history,
+                    &CancellationToken::new(),
+                ));
                 "left"
             }
         });

@@ -45,7 +45,11 @@ fn what_one_replica_has_read_another_has_from_redis() {
         assert_eq!(a.warm(user).await, 1);
         assert_eq!(world.loads(), loads, "memory answers");
         assert_eq!(b.warm(user).await, 1);
-        assert_eq!(world.loads(), loads + 1, "the first read of a key asks the database, the second one Redis");
+        assert_eq!(
+            world.loads(),
+            loads + 1,
+            "the first read of a key asks the database, the second one Redis"
+        );
     });
 }
 

@@ -56,9 +56,12 @@ pub enum Kind {
 
 impl World {
     pub async fn new(database: &TestDatabase, server: Option<RedisServer>, lease_ms: u64) -> Self {
-        let db = Database::open(&db::Settings { max_connections: 8, ..database.settings().clone() }).await.unwrap();
+        let db = Database::open(&db::Settings { max_connections: 8, ..database.settings().clone() })
+            .await
+            .unwrap();
         let settings = Settings { lease_ms, ..Settings::default() };
-        let redis = redis::Settings { deadline_ms: 100, connect_timeout_ms: 300, ..redis::Settings::default() };
+        let redis =
+            redis::Settings { deadline_ms: 100, connect_timeout_ms: 300, ..redis::Settings::default() };
         Self { settings, server, redis, database: database.clone(), db, loads: Arc::default() }
     }
 
@@ -94,7 +97,8 @@ impl World {
     pub async fn command(&self) -> Replica {
         let caches = Caches::shared(&self.settings, self.db.clone(), Clock::system(), None);
         let cache = caches.shared_cache("numbers");
-        let (stop, tasks, db, loads) = (CancellationToken::new(), JoinSet::new(), self.db.clone(), self.loads.clone());
+        let (stop, tasks, db, loads) =
+            (CancellationToken::new(), JoinSet::new(), self.db.clone(), self.loads.clone());
         Replica { caches, cache, cable: None, redis: None, db, loads, stop, tasks }
     }
 
@@ -112,7 +116,13 @@ impl World {
 
     /// So many people, whose logins are counted.
     pub async fn people(&self, count: i64) -> Vec<UserId> {
-        let everybody: Vec<_> = (0..count).map(|number| { let mut it = person(number); it.logins = 0; it }).collect();
+        let everybody: Vec<_> = (0..count)
+            .map(|number| {
+                let mut it = person(number);
+                it.logins = 0;
+                it
+            })
+            .collect();
         let mut c = self.db.write().await.unwrap();
         diesel::insert_into(people::table).values(&everybody).execute(&mut *c).await.unwrap();
         everybody.iter().map(|person| person.id).collect()

@@ -58,7 +58,10 @@ async fn two_processes_together_let_through_what_one_may() {
     assert!(a.take("logins", &[b"192.0.2.8"], THREE).await.unwrap().allowed, "a bucket each");
     let quick = Limit { capacity: 2, window: Duration::from_millis(400) };
     while a.take("quick", &[b"x"], quick).await.unwrap().allowed {}
-    assert!(within_ten_seconds(async || b.take("quick", &[b"x"], quick).await.unwrap().allowed).await, "it fills up");
+    assert!(
+        within_ten_seconds(async || b.take("quick", &[b"x"], quick).await.unwrap().allowed).await,
+        "it fills up"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,7 +78,10 @@ async fn without_redis_nothing_is_said_about_a_limit_and_nobody_waits() {
     }
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     server.start_again();
-    assert!(within_ten_seconds(async || global.take("logins", &[b"x"], THREE).await.is_some()).await, "it is used again");
+    assert!(
+        within_ten_seconds(async || global.take("logins", &[b"x"], THREE).await.is_some()).await,
+        "it is used again"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,8 +130,14 @@ async fn with_tls_the_certificate_the_name_and_the_password_must_be_right() {
     };
     assert!(connects(format!("rediss://:hunter2@127.0.0.1:{port}"), &ca_file, 10_000).await);
     assert!(connects(format!("rediss://:hunter2@localhost:{port}"), &ca_file, 10_000).await);
-    assert!(!connects(format!("rediss://:hunter3@127.0.0.1:{port}"), &ca_file, 500).await, "another password");
-    assert!(!connects(format!("rediss://:hunter2@127.0.0.1:{port}"), "", 500).await, "nobody knows this authority");
+    assert!(
+        !connects(format!("rediss://:hunter3@127.0.0.1:{port}"), &ca_file, 500).await,
+        "another password"
+    );
+    assert!(
+        !connects(format!("rediss://:hunter2@127.0.0.1:{port}"), "", 500).await,
+        "nobody knows this authority"
+    );
     assert!(!connects(format!("redis://:hunter2@127.0.0.1:{port}"), "", 500).await, "no TLS");
     let missing = Settings { ca_file: "/nowhere/ca.pem".into(), ..settings("rediss://localhost") };
     assert!(Redis::open(&missing).unwrap_err().to_string().contains("redis.ca_file"));
@@ -159,7 +171,8 @@ fn when_sentinels_name_another_server_nothing_old_is_answered_and_it_is_used() {
         let replica = primary.replica();
         let sentinel = primary.sentinel();
         let mut world = World::new(database, None, 500).await;
-        world.redis.url = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.address().port()).as_str().into();
+        world.redis.url =
+            format!("redis+sentinel://127.0.0.1:{}/main", sentinel.address().port()).as_str().into();
         world.redis.connect_timeout_ms = 1_000;
         let (a, b) = (world.ready(Kind::Usual).await, world.ready(Kind::Usual).await);
         in_use(&a, &b).await;

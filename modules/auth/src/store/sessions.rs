@@ -202,7 +202,8 @@ pub(crate) async fn end_all(
 
 /// The sessions of an account that were ended after that moment.
 pub(crate) async fn ended_since(c: &mut DbConn, account: UserId, since: Time) -> Result<Vec<SessionId>> {
-    let ended = sessions::table.filter(sessions::account_id.eq(account)).filter(sessions::revoked_at.gt(since));
+    let ended =
+        sessions::table.filter(sessions::account_id.eq(account)).filter(sessions::revoked_at.gt(since));
     Ok(ended.select(sessions::id).load(c).await?)
 }
 

@@ -15,9 +15,9 @@ use notifications::{Channel, Failure, Letter, Outlets, Parts, Service, Settings,
 use platform::clock::Clock;
 use platform::db::Database;
 use platform::http::{Cursors, RequestContext};
+use platform::redis::Redis;
 use platform::settings::MasterKey;
 use serde_json::{Map, Value, json};
-use platform::redis::Redis;
 use testkit::fakes::{FakeAuth, FakeUsers};
 use testkit::gate::TestGate;
 use testkit::mail_trap::MailTrap;

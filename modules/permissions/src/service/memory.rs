@@ -61,7 +61,8 @@ impl Memory {
         let revision: Cache<(), i64> = caches.shared_cache("permissions_roles");
         let own: Cache<UserId, Kept> = caches.shared_cache("permissions_holders");
         let (hot, changed) = (Arc::new(Hot::new(caches)), Arc::<AtomicU64>::default());
-        let (of_all, of_one) = ((Arc::clone(&hot), Arc::clone(&changed)), (Arc::clone(&hot), Arc::clone(&changed)));
+        let (of_all, of_one) =
+            ((Arc::clone(&hot), Arc::clone(&changed)), (Arc::clone(&hot), Arc::clone(&changed)));
         revision.when_forgotten(move |()| {
             of_all.0.forget_all();
             of_all.1.fetch_add(1, Ordering::SeqCst);
@@ -88,7 +89,8 @@ impl Memory {
 
     /// What the user has of his own, what has ended included: time is judged by whoever decides.
     pub(super) async fn own(&self, db: &Database, user: UserId) -> db::Result<Arc<Own>> {
-        let load = async || Ok::<_, db::Error>(Kept::from(own(&mut *db.read().await?, Holder::User(user)).await?));
+        let load =
+            async || Ok::<_, db::Error>(Kept::from(own(&mut *db.read().await?, Holder::User(user)).await?));
         Ok(self.own.get_or_load(&user, load).await?.0)
     }
 
