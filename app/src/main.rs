@@ -16,6 +16,7 @@ mod limits;
 mod openapi;
 mod server;
 mod settings;
+mod storage;
 mod sweep;
 mod workers;
 
@@ -73,6 +74,9 @@ enum Command {
         #[arg(long)]
         keep_sessions: bool,
     },
+    /// Look after where everything is stored
+    #[command(subcommand)]
+    Storage(StorageCommand),
     /// Print the OpenAPI document
     Openapi,
     /// Find out what hashing a password may cost on this machine, and print the settings for it
@@ -127,6 +131,12 @@ enum KeysCommand {
         #[arg(long)]
         compromised: bool,
     },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum StorageCommand {
+    /// Copy everything into an empty database of the other engine; no process may run
+    Copy(storage::Move),
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -186,6 +196,7 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
         Command::Restore { file, keep_sessions } => {
             runtime()?.block_on(backup::restore(&load()?, &file, keep_sessions))
         }
+        Command::Storage(StorageCommand::Copy(way)) => runtime()?.block_on(storage::copy(&load()?, way)),
         Command::Openapi => say(&openapi::text(&openapi::document())
             .map_err(|error| StartError::because("No OpenAPI document", error))?),
         Command::TuneHash { target_ms } => tune_hash(target_ms),

@@ -179,6 +179,7 @@ impl Settings {
             problems.push(format!("secrets.master_key can't be used: {error}"));
         }
         problems.extend(self.server.problems());
+        problems.extend(self.database.problems());
         problems.extend(self.limits.problems());
         problems.extend(self.cache.problems());
         problems.extend(self.redis.problems());

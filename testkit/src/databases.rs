@@ -83,6 +83,7 @@ impl TestDatabase {
             url: url.into(),
             max_connections: 5,
             synchronous: Synchronous::Off,
+            accept_losing_acknowledged_writes: true,
             ..Settings::default()
         };
         Database::migrate(&settings, migrations).await.expect("migrations apply");
@@ -192,7 +193,11 @@ async fn template(server: &str, client: &Client, migrations: &[Migrations]) -> S
             .await
             .expect("dropped");
         client.batch_execute(&format!("CREATE DATABASE {draft}")).await.expect("a draft");
-        let settings = Settings { url: with_database(server, &draft).into(), ..Settings::default() };
+        let settings = Settings {
+            url: with_database(server, &draft).into(),
+            accept_losing_acknowledged_writes: true,
+            ..Settings::default()
+        };
         Database::migrate(&settings, migrations).await.expect("migrations apply");
         rename_when_free(client, &draft, &name).await;
     }

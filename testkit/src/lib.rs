@@ -11,12 +11,14 @@
     reason = "a test helper fails by panicking"
 )]
 
+mod certificates;
 pub mod conforms;
 pub mod databases;
 pub mod fakes;
 pub mod far;
 pub mod gate;
 pub mod mail_trap;
+pub mod postgres_front;
 pub mod redis;
 pub mod scan;
 pub mod sms_gateway;

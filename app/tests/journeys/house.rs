@@ -106,6 +106,7 @@ impl House {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("DOORWARD__DATA_DIR", self.data.path())
             .env("DOORWARD__DATABASE__URL", self.database.url())
+            .env("DOORWARD__DATABASE__ACCEPT_LOSING_ACKNOWLEDGED_WRITES", "true")
             .env("DOORWARD__PUBLIC_URL", "http://doorward.test")
             .env("DOORWARD__SERVER__PUBLIC__ADDRESS", "127.0.0.1:0")
             .env("DOORWARD__SERVER__MANAGEMENT__ADDRESS", "127.0.0.1:0")

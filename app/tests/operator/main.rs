@@ -25,6 +25,8 @@ mod backups;
 mod commands;
 mod disk;
 mod faults;
+mod lost;
+mod moves;
 mod numbers;
 mod recipes;
 mod syncs;

@@ -34,6 +34,8 @@ pub struct DbConn {
     instrumentation: Option<Box<dyn Instrumentation>>,
     health: Arc<Health>,
     published: bool,
+    /// What each transaction says first.
+    deadlines: Option<String>,
 }
 
 /// What the answers so far tell. Shared with the rows that are still being read.
@@ -66,8 +68,8 @@ enum Link {
 type Rows = BoxStream<'static, QueryResult<DbRow>>;
 
 impl DbConn {
-    pub(super) fn postgres(connection: AsyncPgConnection) -> Self {
-        Self::new(Db::Postgres, Link::Postgres(Box::new(connection)))
+    pub(super) fn postgres(connection: AsyncPgConnection, deadlines: Option<String>) -> Self {
+        Self { deadlines, ..Self::new(Db::Postgres, Link::Postgres(Box::new(connection))) }
     }
 
     pub(super) fn sqlite(link: SqliteLink) -> Self {
@@ -82,7 +84,18 @@ impl DbConn {
             instrumentation: None,
             health: Arc::default(),
             published: false,
+            deadlines: None,
         }
+    }
+
+    /// Says the deadlines at the begin of a transaction, where the connection could not be told once for all.
+    pub(super) async fn set_deadlines(&mut self) -> Result<()> {
+        let Some(deadlines) = self.deadlines.clone() else { return Ok(()) };
+        let depth = AnsiTransactionManager::transaction_manager_status_mut(self).transaction_depth();
+        if depth.is_ok_and(|depth| depth.is_some_and(|depth| depth.get() == 1)) {
+            self.batch(&deadlines).await?;
+        }
+        Ok(())
     }
 
     /// The engine at the other end.

@@ -43,7 +43,12 @@ impl Database {
         let (dialect, writers, readers) = match settings.url.target()? {
             Target::Postgres(url) => {
                 let connector = Connector::new(&url, settings)?;
-                let source = Source::Postgres { connector: Box::new(connector), runtime: Handle::current() };
+                let source = Source::Postgres {
+                    connector: Box::new(connector),
+                    runtime: Handle::current(),
+                    idle: Duration::from_secs(settings.idle_timeout_seconds),
+                    lifetime: Duration::from_secs(settings.max_lifetime_seconds),
+                };
                 let pool = pool(source, settings.max_connections, settings)?;
                 (Db::Postgres, pool.clone(), pool)
             }
@@ -245,7 +250,7 @@ impl Drop for Conn {
 
 /// How a pool makes its connections.
 enum Source {
-    Postgres { connector: Box<Connector>, runtime: Handle },
+    Postgres { connector: Box<Connector>, runtime: Handle, idle: Duration, lifetime: Duration },
     Sqlite { path: PathBuf, settings: Box<Settings>, purpose: Purpose },
 }
 
@@ -267,13 +272,11 @@ impl Manager for Source {
 
     async fn create(&self) -> Result<DbConn> {
         match self {
-            Self::Postgres { connector, runtime } => {
+            Self::Postgres { connector, runtime, .. } => {
                 // A connection lives on the runtime that makes it, and those that serve HTTP end before the rest.
                 let connector = connector.clone();
                 let made = runtime.spawn(async move { connector.connect().await });
-                let connection =
-                    made.await.unwrap_or_else(|_| Err(Error::Unavailable("it is stopping".into())))?;
-                Ok(DbConn::postgres(connection))
+                made.await.unwrap_or_else(|_| Err(Error::Unavailable("it is stopping".into())))
             }
             Self::Sqlite { path, settings, purpose } => {
                 Ok(DbConn::sqlite(SqliteLink::open(path, settings, *purpose).await?))
@@ -282,11 +285,18 @@ impl Manager for Source {
     }
 
     /// No question to the server: a PostgreSQL connection knows that it is closed, a broken one is never lent again.
-    async fn recycle(&self, connection: &mut DbConn, _: &Metrics) -> RecycleResult<Error> {
+    async fn recycle(&self, connection: &mut DbConn, metrics: &Metrics) -> RecycleResult<Error> {
         if connection.is_broken() {
             return Err(RecycleError::message("broken"));
         }
-        Ok(())
+        match self {
+            Self::Postgres { idle, lifetime, .. }
+                if metrics.last_used() > *idle || metrics.age() > *lifetime =>
+            {
+                Err(RecycleError::message("old"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -41,8 +41,13 @@ impl Error {
     pub(super) fn ends_connection(error: &DieselError) -> bool {
         match error {
             DieselError::DatabaseError(kind, details) => {
-                matches!(kind, DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection)
-                    || details.message().starts_with("terminating connection")
+                // A server that takes no writes any more is not the one that was connected to: there was a failover.
+                matches!(
+                    kind,
+                    DatabaseErrorKind::UnableToSendCommand
+                        | DatabaseErrorKind::ClosedConnection
+                        | DatabaseErrorKind::ReadOnlyTransaction
+                ) || details.message().starts_with("terminating connection")
             }
             _ => false,
         }

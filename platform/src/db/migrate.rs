@@ -15,7 +15,7 @@ use super::conn::DbConn;
 use super::database::Database;
 use super::dialect::Db;
 use super::error::{Error, Result};
-use super::postgres::Connector;
+use super::postgres::{Connector, look_over};
 use super::settings::{Settings, Target};
 use super::sqlite::{Purpose, SqliteLink, create_file};
 
@@ -72,6 +72,9 @@ macro_rules! migrations {
 /// PostgreSQL's advisory locks have numbers; this one is ours ("doorward" in ASCII).
 const LOCK: i64 = 0x646f_6f72_7761_7264;
 
+/// Stands among the migrations of a database into which everything is being moved: see `transfer.rs`.
+pub(super) const UNFINISHED: &str = "unfinished transfer";
+
 /// How long a replica waits while another one migrates.
 const LOCK_ATTEMPTS: u32 = 1_500;
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
@@ -85,13 +88,11 @@ impl Database {
     pub async fn migrate(settings: &Settings, migrations: &[Migrations]) -> Result<Vec<String>> {
         let connection = &mut connect(settings).await?;
         let steps = in_order(migrations);
-        lock(connection).await?;
-        connection.batch(bookkeeping(connection.dialect())).await?;
-        let applied = applied(connection).await?;
-        refuse_newer(&applied, &steps)?;
+        let done = locked(connection, None).await?;
+        refuse_newer(&done, &steps)?;
         let mut names = Vec::new();
         for step in steps {
-            if !applied.contains(step.name) && apply(connection, step).await? {
+            if !done.contains(step.name) && !locked(connection, Some(step)).await?.contains(step.name) {
                 tracing::info!(migration = step.name, "applied a migration");
                 names.push(step.name.to_owned());
             }
@@ -105,7 +106,15 @@ async fn connect(settings: &Settings) -> Result<DbConn> {
     match settings.url.target()? {
         Target::Postgres(url) => {
             let connector = Connector::new(&url, settings)?.patient();
-            Ok(DbConn::postgres(connector.connect().await?))
+            if connector.is_open_to_others() {
+                tracing::warn!(
+                    "PostgreSQL is elsewhere, and nothing says that it is the right one: use sslmode=verify-full in \
+                     database.url"
+                );
+            }
+            let mut connection = connector.connect().await?;
+            look_over(&mut connection, settings).await?;
+            Ok(connection)
         }
         Target::Sqlite(path) => {
             create_file(&path)?;
@@ -137,28 +146,33 @@ fn bookkeeping(dialect: Db) -> &'static str {
     }
 }
 
-/// Asks again and again instead of waiting inside of a statement: a waiting statement is a transaction, and would
-/// hold up what the replica that migrates is doing.
-async fn lock(connection: &mut DbConn) -> Result<()> {
+/// Applies a migration unless it is applied already, while no other replica migrates; tells what was applied before.
+///
+/// Asks for the lock again and again instead of waiting inside of a statement, so that no transaction is open meanwhile.
+/// The lock ends with its transaction: a pooler may give the next one another connection.
+async fn locked(connection: &mut DbConn, step: Option<Migration>) -> Result<BTreeSet<String>> {
+    for _ in 0..LOCK_ATTEMPTS {
+        if let Some(before) = apply(connection, step).await? {
+            return Ok(before);
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
+    Err(Error::Unavailable("another process has been migrating it for five minutes".into()))
+}
+
+/// Whether this transaction has the lock. SQLite gives it with every transaction that writes.
+async fn lock(tx: &mut DbConn) -> Result<bool> {
     #[derive(QueryableByName)]
     struct Lock {
         #[diesel(sql_type = Bool)]
         taken: bool,
     }
-    if connection.dialect() == Db::Sqlite {
-        return Ok(());
+    if tx.dialect() == Db::Sqlite {
+        return Ok(true);
     }
-    for _ in 0..LOCK_ATTEMPTS {
-        let lock: Lock = diesel::sql_query("SELECT pg_try_advisory_lock($1) AS taken")
-            .bind::<BigInt, _>(LOCK)
-            .get_result(connection)
-            .await?;
-        if lock.taken {
-            return Ok(());
-        }
-        tokio::time::sleep(LOCK_PAUSE).await;
-    }
-    Err(Error::Unavailable("another process has been migrating it for five minutes".into()))
+    let lock = diesel::sql_query("SELECT pg_try_advisory_xact_lock($1) AS taken").bind::<BigInt, _>(LOCK);
+    let lock: Lock = lock.get_result(tx).await?;
+    Ok(lock.taken)
 }
 
 #[derive(QueryableByName)]
@@ -177,6 +191,11 @@ pub(super) fn refuse_newer(applied: &BTreeSet<String>, steps: &[Migration]) -> R
     let unknown = applied.iter().rfind(|name| steps.iter().all(|step| step.name != name.as_str()));
     match unknown {
         None => Ok(()),
+        Some(name) if name == UNFINISHED => Err(Error::Setup(
+            "Not everything has arrived in this database yet: a move into it was begun and did not end. Run `doorward \
+             storage copy` once more; it goes on where it ended."
+                .to_owned(),
+        )),
         Some(name) => Err(Error::Setup(format!(
             "The database was made by a newer version of Doorward: it holds the migration {name}, which this \
              program does not know. Run that version, or go back to a backup made before it."
@@ -184,32 +203,44 @@ pub(super) fn refuse_newer(applied: &BTreeSet<String>, steps: &[Migration]) -> R
     }
 }
 
-/// Applies one migration unless another process just did, and tells whether it was this one.
-async fn apply(connection: &mut DbConn, step: Migration) -> Result<bool> {
-    let applied = connection
+/// The same, once: none while another replica has the lock.
+async fn apply(connection: &mut DbConn, step: Option<Migration>) -> Result<Option<BTreeSet<String>>> {
+    let before = connection
         .transaction(async |tx| {
-            if applied(tx).await?.contains(step.name) {
-                return Ok(false);
+            if !lock(tx).await? {
+                return Ok(None);
             }
-            match tx.dialect() {
-                Db::Postgres => tx.batch_words(step.postgres).await?,
-                Db::Sqlite => {
-                    tx.batch_words(step.sqlite).await?;
-                    check_foreign_keys(tx).await?;
-                }
+            tx.batch(bookkeeping(tx.dialect())).await?;
+            let before = applied(tx).await?;
+            if let Some(step) = step.filter(|step| !before.contains(step.name)) {
+                run(tx, step).await?;
             }
-            let insert = match tx.dialect() {
-                Db::Postgres => "INSERT INTO platform_migrations (name) VALUES ($1)",
-                Db::Sqlite => "INSERT INTO platform_migrations (name) VALUES (?)",
-            };
-            diesel::sql_query(insert).bind::<Text, _>(step.name).execute(tx).await?;
-            Ok::<_, Error>(true)
+            Ok::<_, Error>(Some(before))
         })
         .await;
-    applied.map_err(|error| match error {
-        Error::Unavailable(_) => error,
-        error => Error::Setup(format!("The migration {} failed and was rolled back: {error}.", step.name)),
+    before.map_err(|error| match (error, step) {
+        (Error::Unavailable(words), _) => Error::Unavailable(words),
+        (error, None) => error,
+        (error, Some(step)) => {
+            Error::Setup(format!("The migration {} failed and was rolled back: {error}.", step.name))
+        }
     })
+}
+
+async fn run(tx: &mut DbConn, step: Migration) -> Result<()> {
+    let insert = match tx.dialect() {
+        Db::Postgres => {
+            tx.batch_words(step.postgres).await?;
+            "INSERT INTO platform_migrations (name) VALUES ($1)"
+        }
+        Db::Sqlite => {
+            tx.batch_words(step.sqlite).await?;
+            check_foreign_keys(tx).await?;
+            "INSERT INTO platform_migrations (name) VALUES (?)"
+        }
+    };
+    diesel::sql_query(insert).bind::<Text, _>(step.name).execute(tx).await?;
+    Ok(())
 }
 
 /// Foreign keys are off while SQLite migrates, so that tables can be rebuilt; what came of it is checked here.

@@ -17,6 +17,7 @@ mod columns;
 mod conn;
 mod database;
 mod dialect;
+mod encryption;
 mod error;
 mod fragments;
 mod group;
@@ -27,7 +28,9 @@ mod settings;
 mod snapshot;
 mod sql_text;
 mod sqlite;
+mod tables;
 mod transaction;
+mod transfer;
 mod types;
 mod values;
 
@@ -42,6 +45,7 @@ pub use rows::{DbField, DbRow};
 pub use settings::{DatabaseUrl, Settings, Synchronous};
 pub use sql_text::DbQueryBuilder;
 pub use transaction::Work;
+pub use transfer::Arrived;
 pub use types::Json;
 pub use values::DbValue;
 

@@ -28,6 +28,14 @@ pub struct Settings {
     pub lock_timeout_ms: u64,
     /// How long PostgreSQL keeps a transaction open in which nothing happens, in milliseconds; 0 is without end.
     pub idle_transaction_timeout_ms: u64,
+    /// How long a PostgreSQL connection that nobody uses is trusted to be there, in seconds.
+    pub idle_timeout_seconds: u64,
+    /// How long a PostgreSQL connection is used at all, in seconds.
+    pub max_lifetime_seconds: u64,
+    /// Whether the url leads to a pooler that lends a connection for one transaction only.
+    pub transaction_pooling: bool,
+    /// Whether to run on a PostgreSQL that loses in a crash what it has acknowledged.
+    pub accept_losing_acknowledged_writes: bool,
 }
 
 impl Default for Settings {
@@ -41,11 +49,35 @@ impl Default for Settings {
             statement_timeout_ms: 10_000,
             lock_timeout_ms: 5_000,
             idle_transaction_timeout_ms: 30_000,
+            idle_timeout_seconds: 600,
+            max_lifetime_seconds: 1_800,
+            transaction_pooling: false,
+            accept_losing_acknowledged_writes: false,
         }
     }
 }
 
 impl Settings {
+    /// Everything that is wrong, a sentence each.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if let Err(error) = self.url.target() {
+            problems.push(error.to_string());
+        }
+        let from_one = [
+            ("max_connections", self.max_connections as u64),
+            ("acquire_timeout_ms", self.acquire_timeout_ms),
+            ("connect_timeout_ms", self.connect_timeout_ms),
+            ("lock_timeout_ms", self.lock_timeout_ms),
+            ("idle_timeout_seconds", self.idle_timeout_seconds),
+            ("max_lifetime_seconds", self.max_lifetime_seconds),
+        ];
+        let zero = from_one.iter().filter(|(_, value)| *value == 0);
+        problems.extend(zero.map(|(name, _)| format!("database.{name} must be at least 1.")));
+        problems
+    }
+
     pub(super) fn acquire_timeout(&self) -> Duration {
         Duration::from_millis(self.acquire_timeout_ms)
     }

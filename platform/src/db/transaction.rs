@@ -55,6 +55,7 @@ impl DbConn {
             let mut open = Open { connection: self, ended: false };
             let begun = AnsiTransactionManager::begin_transaction(open.connection).await;
             begun.map_err(|error| open.not_begun(error))?;
+            open.connection.set_deadlines().await?;
             let result = match work(&mut *open.connection).await {
                 Ok(value) => open.commit().await.map(|()| value).map_err(E::from),
                 Err(error) => {
