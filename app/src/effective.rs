@@ -135,11 +135,12 @@ mod tests {
             ("DOORWARD_PROFILE", "production"),
             ("DOORWARD__SECRETS__MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
             ("DOORWARD__DATABASE__URL", "postgres://doorward:hunter3@db/doorward"),
+            ("DOORWARD__REDIS__URL", "rediss://doorward:hunter4@cache"),
             ("DOORWARD__LOG__FILTER", "info,platform=debug"),
             ("DOORWARD__SERVER__TRUSTED_PROXIES", "10.0.0.0/8,fd00::/8"),
         ];
         let text = shown(file, &environment);
-        for secret in ["hunter2", "hunter3", "AAECAwQF"] {
+        for secret in ["hunter2", "hunter3", "hunter4", "AAECAwQF"] {
             assert!(!text.contains(secret), "{secret} is shown:\n{text}");
         }
         for line in [

@@ -37,6 +37,7 @@ pub(crate) struct Settings {
     pub(crate) secrets: SecretSettings,
     pub(crate) log: platform::telemetry::Settings,
     pub(crate) cache: platform::cache::Settings,
+    pub(crate) redis: platform::redis::Settings,
     pub(crate) outbox: platform::outbox::Settings,
     pub(crate) bus: platform::bus::Settings,
     pub(crate) rabbitmq: platform::bus::rabbit::Settings,
@@ -206,6 +207,8 @@ impl Settings {
         problems.extend(self.database.problems());
         problems.extend(self.limits.problems());
         problems.extend(self.rabbitmq.problems(self.outbox.deadline_ms));
+        problems.extend(self.cache.problems());
+        problems.extend(self.redis.problems());
         problems.extend(self.auth.problems());
         problems.extend(self.users.problems());
         problems.extend(self.notifications.problems());
@@ -326,6 +329,7 @@ mod tests {
         assert_eq!(settings.users, users::Settings::default());
         assert_eq!(settings.permissions, permissions::Settings::default());
         assert_eq!(settings.cache, platform::cache::Settings::default());
+        assert_eq!(settings.redis, platform::redis::Settings::default());
         assert_eq!(settings.log, platform::telemetry::Settings::default());
         let same = |file: String, code: String| assert_eq!(file, code);
         same(format!("{:?}", settings.outbox), format!("{:?}", platform::outbox::Settings::default()));

@@ -14,6 +14,7 @@ pub mod limits;
 pub mod metrics;
 pub mod outbox;
 pub mod peers;
+pub mod redis;
 mod schema;
 pub mod settings;
 pub mod telemetry;
@@ -27,7 +28,8 @@ pub const MIGRATIONS: db::Migrations = migrations!(
         "2026-11-22-000103_inbox",
         "2026-11-22-000104_audit",
         "2026-11-22-000105_limits",
-        "2026-11-22-000106_idempotency"
+        "2026-11-22-000106_idempotency",
+        "2026-11-27-000121_replicas"
     ]
 );
 

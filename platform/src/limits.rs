@@ -7,9 +7,11 @@
 //!
 //! Take in a transaction of its own: a take that is rolled back with a refused operation never happened.
 //!
-//! [`Flood`] is the same without a database: for one process, and fast enough for every request.
+//! [`Flood`] is the same without a database: for one process, and fast enough for every request. [`Global`] counts the
+//! same over all processes for as long as there is a Redis.
 
 mod flood;
+mod global;
 mod store;
 
 use std::time::Duration;
@@ -18,6 +20,7 @@ use contracts::Time;
 use sha2::{Digest, Sha256};
 
 pub use flood::{Flood, Level};
+pub use global::Global;
 
 use crate::db::{self, DbConn};
 

@@ -75,3 +75,20 @@ diesel::table! {
         body -> Nullable<Jsonb>,
     }
 }
+
+diesel::table! {
+    platform_replicas (id) {
+        id -> Text,
+        beat -> BigInt,
+        seen_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    platform_cache_epoch (only_one) {
+        only_one -> SmallInt,
+        epoch -> BigInt,
+        suspended -> Bool,
+        opened -> BigInt,
+    }
+}

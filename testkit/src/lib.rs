@@ -21,5 +21,6 @@ pub mod far;
 pub mod gate;
 pub mod mail_trap;
 pub mod postgres_front;
+pub mod redis;
 pub mod scan;
 pub mod sms_gateway;

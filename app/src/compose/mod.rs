@@ -22,11 +22,13 @@ use contracts::users::{RemoteUsers, Users};
 use contracts::{Error, Module};
 use platform::audit::OwnTrail;
 use platform::bus::{Bus, Desks, RabbitBus, Subscription};
-use platform::cache::Cache;
+use platform::cache::{Cache, Caches};
 use platform::clock::Clock;
 use platform::db::{Database, Db, Migrations};
 use platform::http::{BodyDeadline, Cursors, Gate, Limits, Proxies, admit_service};
+use platform::limits::Global;
 use platform::outbox::{self, Relay};
+use platform::redis::Redis;
 use platform::tokens::{KeySource, Verifier};
 use tokio_util::sync::CancellationToken;
 
@@ -57,6 +59,8 @@ pub(crate) struct House {
     broker: Option<Arc<RabbitBus>>,
     relay: Arc<Relay>,
     sweeper: Arc<Sweeper>,
+    caches: Caches,
+    redis: Option<Redis>,
     limits: Data<Limits>,
     proxies: Data<Proxies>,
     body_deadline: BodyDeadline,
@@ -133,13 +137,18 @@ pub(crate) async fn auth_alone(settings: &Settings) -> Result<auth::Service, Sta
     }
     let unusable = |error: platform::db::Error| StartError::because("The database can't be used", error);
     let db = Database::open(&settings.database).await.map_err(unusable)?;
-    let (clock, cache) =
-        (Clock::system(), platform::cache::Settings { enabled: false, ..settings.cache.clone() });
+    let clock = Clock::system();
+    // It keeps nothing, and what it changes is made known to those who do.
+    let none = platform::cache::Settings { enabled: false, ..settings.cache.clone() };
+    let caches = match alone(&db) {
+        true => Caches::off(),
+        false => Caches::shared(&none, db.clone(), clock.clone(), None),
+    };
     let (master_key, unfit) =
         (settings.master_key()?, |error| StartError::because("Doorward can't be put together", error));
     let permissions: Arc<dyn Permissions> = if here.contains(&Module::Permissions) {
         let settings = settings.permissions.clone();
-        Arc::new(permissions::Service::new(db.clone(), clock.clone(), settings, &cache))
+        Arc::new(permissions::Service::new(db.clone(), clock.clone(), settings, &caches))
     } else {
         let far = Far::new(settings, &master_key, &clock).map_err(unfit)?;
         Arc::new(RemotePermissions(far.to(Module::Permissions).map_err(unfit)?))
@@ -151,7 +160,7 @@ pub(crate) async fn auth_alone(settings: &Settings) -> Result<auth::Service, Sta
         public_url: settings.public_url(settings.server.public.address)?,
         master_key,
         permissions,
-        cache,
+        caches,
     });
     auth.await.map_err(unfit)
 }
@@ -163,14 +172,14 @@ async fn build(
 ) -> Result<House, Box<dyn std::error::Error>> {
     let (clock, master_key) = (Clock::system(), settings.master_key()?);
     let public_url = settings.public_url(public)?;
-    let cache =
-        platform::cache::Settings { enabled: settings.cache.enabled && alone(&db), ..settings.cache.clone() };
+    let redis = Redis::open(&settings.redis)?;
+    let caches = caches(settings, &db, &clock, redis.as_ref()).await?;
     let (modules, far) = (settings.here(), Far::new(settings, &master_key, &clock)?);
     let lives_here = |module: Module| modules.contains(&module);
 
     let own_permissions = lives_here(Module::Permissions).then(|| {
         let settings = settings.permissions.clone();
-        Arc::new(permissions::Service::new(db.clone(), clock.clone(), settings, &cache))
+        Arc::new(permissions::Service::new(db.clone(), clock.clone(), settings, &caches))
     });
     let permissions: Arc<dyn Permissions> = match &own_permissions {
         Some(own) => own.clone(),
@@ -184,7 +193,7 @@ async fn build(
             public_url: public_url.clone(),
             master_key: master_key.clone(),
             permissions: permissions.clone(),
-            cache: cache.clone(),
+            caches: caches.clone(),
         };
         Some(Arc::new(auth::Service::new(dependencies).await?))
     } else {
@@ -196,7 +205,7 @@ async fn build(
     };
     let own_users = lives_here(Module::Users).then(|| {
         let settings = settings.users.clone();
-        Arc::new(users::Service::new(db.clone(), clock.clone(), auth.clone(), settings, &cache))
+        Arc::new(users::Service::new(db.clone(), clock.clone(), auth.clone(), settings, &caches))
     });
     let users: Arc<dyn Users> = match &own_users {
         Some(own) => own.clone(),
@@ -214,6 +223,7 @@ async fn build(
             public_url: public_url.clone(),
             mailbox: settings.profile.is_development(),
             notes: Some(settings.data_dir.join("sent")),
+            redis: redis.clone(),
         };
         Some(Arc::new(notifications::Service::new(parts)?))
     } else {
@@ -265,7 +275,11 @@ async fn build(
         permissions,
         notifications,
     });
-    let limits = Data::new(settings.limits.limits(clock.clone(), &openapi::document()));
+    let mut limits = settings.limits.limits(clock.clone(), &openapi::document());
+    if let Some(redis) = redis.clone() {
+        limits = limits.over_all_processes(Global::new(redis, master_key.derive("limits")));
+    }
+    let limits = Data::new(limits);
     let proxies = Data::new(settings.server.proxies()?);
     let body_deadline = BodyDeadline(Duration::from_millis(settings.server.body_timeout_ms));
     let sweeper = Arc::new(Sweeper::new(db.clone(), clock, settings.retention.clone()));
@@ -283,6 +297,8 @@ async fn build(
         broker,
         relay,
         sweeper,
+        caches,
+        redis,
         limits,
         proxies,
         body_deadline,
@@ -296,8 +312,24 @@ pub(crate) fn subscriptions() -> Vec<Subscription> {
         .concat()
 }
 
-/// Whether this process is the only one that writes to the database, so that what it keeps in memory is never behind:
-/// on SQLite. Processes that share a PostgreSQL would not hear of each other's changes.
+/// The caches. Processes that may share a PostgreSQL tell each other of changes; they need a connection of their own for
+/// that, because a lease that waits for one is soon over.
+async fn caches(
+    settings: &Settings,
+    db: &Database,
+    clock: &Clock,
+    redis: Option<&Redis>,
+) -> Result<Caches, platform::db::Error> {
+    if alone(db) {
+        return Ok(Caches::alone(&settings.cache));
+    }
+    let own = platform::db::Settings { max_connections: 1, ..settings.database.clone() };
+    let caches = Caches::shared(&settings.cache, Database::open(&own).await?, clock.clone(), redis.cloned());
+    caches.join().await?;
+    Ok(caches)
+}
+
+/// Whether this process is the only one that writes to the database: on SQLite.
 fn alone(db: &Database) -> bool {
     db.dialect() == Db::Sqlite
 }
@@ -350,7 +382,17 @@ impl House {
     /// Starts what runs beside requests.
     pub(crate) fn work(&self) -> Workers {
         let mut workers = Workers::new();
-        let House { desks, broker, relay, sweeper, far_keys, db, .. } = self.clone();
+        let House { desks, broker, relay, sweeper, caches, redis, far_keys, db, .. } = self.clone();
+        workers.start("caches", move |stop| {
+            let caches = caches.clone();
+            async move { caches.run(stop).await }
+        });
+        if let Some(redis) = redis {
+            workers.start("redis", move |stop| {
+                let redis = redis.clone();
+                async move { redis.run(stop).await }
+            });
+        }
         workers.start("relay", move |stop| owned(&relay, |it| async move { it.run(stop).await }));
         workers.start("bus", move |stop| owned(&desks, |it| async move { it.run(stop).await }));
         if let Some(broker) = broker {

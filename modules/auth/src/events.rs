@@ -60,9 +60,9 @@ impl Subscriber for Freshness {
     /// Forgetting twice does no harm, so there is no inbox here.
     async fn hear(&self, event: &Event) -> contracts::Result<()> {
         match event.event_type.as_str() {
-            SessionRevoked::TYPE => self.0.forget_standings(&[event.read::<SessionRevoked>()?.session]),
-            PasswordChanged::TYPE => self.0.forget_account(event.read::<PasswordChanged>()?.user),
-            _ => self.0.forget_account(event.subject.parse().map_err(Error::internal)?),
+            SessionRevoked::TYPE => self.0.forget_standings(&[event.read::<SessionRevoked>()?.session]).await,
+            PasswordChanged::TYPE => self.0.forget_account(event.read::<PasswordChanged>()?.user).await,
+            _ => self.0.forget_account(event.subject.parse().map_err(Error::internal)?).await,
         }
         Ok(())
     }

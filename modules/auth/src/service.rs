@@ -51,7 +51,7 @@ use contracts::auth::{
 };
 use contracts::permissions::Permissions;
 use contracts::{Caller, Error as Shared, ExportPerson, PersonalData, SessionId, Time, UserId};
-use platform::cache::Cache;
+use platform::cache::{Cache, Caches};
 use platform::clock::Clock;
 use platform::db::Database;
 use platform::limits::{Bucket, Limit};
@@ -94,9 +94,8 @@ pub struct Dependencies {
     pub master_key: MasterKey,
     /// Who decides about roles: asked to appoint the first administrator.
     pub permissions: Arc<dyn Permissions>,
-    /// How much of the sessions that are asked about often is remembered here. Off where several processes share a
-    /// database, because each hears only of the sessions that it ended itself.
-    pub cache: platform::cache::Settings,
+    /// Where the sessions and accounts are kept that are asked about often.
+    pub caches: Caches,
 }
 
 /// The module.
@@ -130,7 +129,7 @@ impl Service {
     /// A sentence for the operator when the settings are not fit for use; otherwise what the database or the master
     /// key say.
     pub async fn new(dependencies: Dependencies) -> Result<Self, Shared> {
-        let Dependencies { db, clock, settings, public_url, master_key, permissions, cache } = dependencies;
+        let Dependencies { db, clock, settings, public_url, master_key, permissions, caches } = dependencies;
         let problems = settings.problems();
         if !problems.is_empty() {
             return Err(Shared::invalid("auth.unfit_settings", problems.join(" ")));
@@ -151,8 +150,8 @@ impl Service {
             settings,
             issuer,
             permissions,
-            standings: Cache::new("auth.sessions", &cache),
-            accounts: Cache::new("auth.accounts", &cache),
+            standings: caches.shared_cache("auth.sessions"),
+            accounts: caches.shared_cache("auth.accounts"),
         })
     }
 

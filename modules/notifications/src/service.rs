@@ -30,6 +30,7 @@ use contracts::users::Users;
 use contracts::{Caller, ExportPerson, PersonalData, Result};
 use platform::clock::Clock;
 use platform::db::Database;
+use platform::redis::Redis;
 use platform::settings::MasterKey;
 use tokio::sync::Notify;
 use url::Url;
@@ -73,6 +74,8 @@ pub struct Parts {
     /// The folder where it is noted what has left until the database knows it; without one, a crash in between sends
     /// again.
     pub notes: Option<PathBuf>,
+    /// Over which processes tell each other at once what came into an inbox; without it they look now and then.
+    pub redis: Option<Redis>,
 }
 
 /// Ways for messages to leave, those to ask first at the front; at most two of each.
@@ -157,7 +160,7 @@ impl Service {
             host,
             base_url: base_url(&parts.public_url),
             queued: Notify::new(),
-            streams: Streams::default(),
+            streams: Streams::new(parts.redis),
         })
     }
 

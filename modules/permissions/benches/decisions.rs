@@ -26,7 +26,12 @@ fn main() {
     let wanted = std::env::var("DOORWARD_BENCH_ASSIGNMENTS").ok().and_then(|text| text.parse().ok());
     run(Engine::Sqlite, &[platform::MIGRATIONS, MIGRATIONS], async |database| {
         let db = platform::db::Database::from(database);
-        let service = Service::new(db, Clock::system(), Settings::default(), &cache::Settings::default());
+        let service = Service::new(
+            db,
+            Clock::system(),
+            Settings::default(),
+            &cache::Caches::alone(&cache::Settings::default()),
+        );
         let caller = Caller::module("bench");
         let mut users = vec![];
         for _ in 0..wanted.unwrap_or(10_000_usize).max(HOT) {

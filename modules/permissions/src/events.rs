@@ -74,14 +74,13 @@ impl Appointments {
         let (now, caller) = (service.clock.now(), event.caller("permissions"));
         let role = ADMIN.parse().map_err(contracts::Error::internal)?;
         let draft = AssignmentDraft { subject: Holder::User(user), role, resource: None, expires_at: None };
-        let _changing = service.changing_holder(user);
         let work = async |tx: &mut DbConn| {
             if inbox::once(tx, self.name(), event.id, now).await? {
                 ensure(tx, now, &caller, draft).await?;
             }
             Ok(())
         };
-        service.db.transaction(work).await
+        service.changing_holder(user, service.db.transaction(work)).await
     }
 }
 
@@ -122,20 +121,20 @@ impl Subscriber for Freshness {
     /// Forgetting twice does no harm, so there is no inbox here.
     async fn hear(&self, event: &Event) -> contracts::Result<()> {
         match event.event_type.as_str() {
-            AssignmentCreated::TYPE => self.forget(&event.read::<AssignmentCreated>()?.subject),
-            AssignmentDeleted::TYPE => self.forget(&event.read::<AssignmentDeleted>()?.subject),
-            GroupMemberAdded::TYPE => self.forget(&event.read::<GroupMemberAdded>()?.member),
-            GroupMemberRemoved::TYPE => self.forget(&event.read::<GroupMemberRemoved>()?.member),
-            _ => self.0.forget_policy(),
+            AssignmentCreated::TYPE => self.forget(&event.read::<AssignmentCreated>()?.subject).await,
+            AssignmentDeleted::TYPE => self.forget(&event.read::<AssignmentDeleted>()?.subject).await,
+            GroupMemberAdded::TYPE => self.forget(&event.read::<GroupMemberAdded>()?.member).await,
+            GroupMemberRemoved::TYPE => self.forget(&event.read::<GroupMemberRemoved>()?.member).await,
+            _ => self.0.forget_policy().await,
         }
         Ok(())
     }
 }
 
 impl Freshness {
-    fn forget(&self, subject: &Subject) {
+    async fn forget(&self, subject: &Subject) {
         if let Some(holder) = Holder::find(subject) {
-            self.0.forget_holder(holder);
+            self.0.forget_holder(holder).await;
         }
     }
 }

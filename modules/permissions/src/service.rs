@@ -43,7 +43,7 @@ use contracts::permissions::{
 use contracts::{Caller, ExportPerson, PersonalData, UserId};
 use evaluate::Meter;
 use memory::Memory;
-use platform::cache;
+use platform::cache::{Caches, Invalidation};
 use platform::clock::Clock;
 use platform::db::Database;
 
@@ -57,24 +57,24 @@ pub struct Service {
 }
 
 impl Service {
-    /// The service over this database. Switch the cache off where several processes share the database.
+    /// The service over this database.
     #[must_use]
-    pub fn new(db: Database, clock: Clock, settings: Settings, cache: &cache::Settings) -> Self {
-        Self { db, clock, settings, memory: Memory::new(cache), meter: Meter::new() }
+    pub fn new(db: Database, clock: Clock, settings: Settings, caches: &Caches) -> Self {
+        Self { db, clock, settings, memory: Memory::new(caches), meter: Meter::new() }
     }
 
-    /// Makes decisions ask the database about what the user holds, once the returned guard is dropped.
-    pub(crate) fn changing_holder(&self, user: UserId) -> impl Drop {
-        self.memory.changing_user(user)
+    /// Makes decisions ask the database about what the user holds, after this work.
+    pub(crate) async fn changing_holder<T>(&self, user: UserId, work: impl Future<Output = T>) -> T {
+        self.memory.changing_user(user, work).await
     }
 
     /// Makes the next decision ask the database about all roles and groups.
-    pub(crate) fn forget_policy(&self) {
-        self.memory.forget_policy();
+    pub(crate) fn forget_policy(&self) -> Invalidation {
+        self.memory.forget_policy()
     }
 
     /// Makes the next decision ask the database about what the subject holds.
-    pub(crate) fn forget_holder(&self, holder: Holder) {
+    pub(crate) fn forget_holder(&self, holder: Holder) -> Invalidation {
         match holder {
             Holder::User(user) => self.memory.forget_user(user),
             Holder::Group(_) => self.memory.forget_policy(),

@@ -21,13 +21,14 @@ pub(crate) use rows::{Raw, Rows};
 pub(crate) use search::{Search, end_of, terms};
 
 use contracts::{Time, UserId};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// The free attributes of a profile, or the preferences of a namespace.
 pub(crate) type Object = Map<String, Value>;
 
 /// What somebody says about himself.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Profile {
     pub(crate) id: UserId,
     pub(crate) display_name: Option<String>,

@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use contracts::auth::{Account, Auth, FindAccount};
 use contracts::users::{FindProfile, Profile as Shown, Users};
 use contracts::{Caller, ExportPerson, PersonalData, UserId};
-use platform::cache;
+use platform::cache::Caches;
 use platform::clock::Clock;
 use platform::db::Database;
 
@@ -51,14 +51,8 @@ pub struct Service {
 impl Service {
     /// The service over this database; auth knows the accounts.
     #[must_use]
-    pub fn new(
-        db: Database,
-        clock: Clock,
-        auth: Arc<dyn Auth>,
-        settings: Settings,
-        cache: &cache::Settings,
-    ) -> Self {
-        Self { db, clock, auth, settings, profiles: Profiles::new(cache) }
+    pub fn new(db: Database, clock: Clock, auth: Arc<dyn Auth>, settings: Settings, caches: &Caches) -> Self {
+        Self { db, clock, auth, settings, profiles: Profiles::new(caches) }
     }
 
     async fn account(&self, caller: &Caller, user: UserId) -> Result<Account, Error> {

@@ -10,6 +10,9 @@
 //! The register compares flights by identity, which is an epoch per key: a counter per shard would drop loads of
 //! neighbours, and a number could wrap. The one counter is the generation of everything, for `invalidate_all`.
 //!
+//! Values and flights also carry a stamp, which is the epoch of all replicas (see `lease`): those of another epoch are
+//! not answered with and not joined.
+//!
 //! Hits take no lock. The locks here are never held across an await, and nothing in them can fail half-way, so a
 //! poisoned one is used on.
 
@@ -39,11 +42,12 @@ pub(super) struct Memory<K, V> {
     counters: Counters,
 }
 
-/// A value, and the generation in which its load began.
+/// A value, and the generation and the epoch in which its load began.
 #[derive(Clone)]
 struct Kept<V> {
     value: V,
     generation: u64,
+    stamp: i64,
 }
 
 struct Shard<K, V> {
@@ -55,6 +59,7 @@ struct Shard<K, V> {
 struct Flight<V> {
     value: OnceCell<V>,
     generation: u64,
+    stamp: i64,
     /// Whether what became of the value was counted.
     landed: AtomicBool,
 }
@@ -102,18 +107,20 @@ where
         }
     }
 
-    pub(super) async fn get_or_load<E, F, L>(&self, key: &K, load: F) -> Result<V, E>
+    /// The value of a key in the epoch of that stamp. `load` is told whether the key is asked for often.
+    pub(super) async fn get_or_load<E, F, L>(&self, key: &K, stamp: i64, load: F) -> Result<V, E>
     where
-        F: FnOnce() -> L,
+        F: FnOnce(bool) -> L,
         L: Future<Output = Result<V, E>>,
     {
-        if let Some(value) = self.kept(key) {
+        if let Some(value) = self.kept(key, stamp) {
             self.counters.hits.increment(1);
             return Ok(value);
         }
         self.counters.misses.increment(1);
-        let landing = self.join(key);
-        landing.flight.value.get_or_try_init(load).await.cloned()
+        let landing = self.join(key, stamp);
+        let hot = landing.hot;
+        landing.flight.value.get_or_try_init(|| load(hot)).await.cloned()
     }
 
     pub(super) fn invalidate(&self, key: &K) {
@@ -133,21 +140,27 @@ where
         self.counters.invalidations.increment(1);
     }
 
-    fn kept(&self, key: &K) -> Option<V> {
+    fn kept(&self, key: &K, stamp: i64) -> Option<V> {
         let kept = self.store.get(key)?;
-        (kept.generation == self.generation.load(Ordering::SeqCst)).then_some(kept.value)
+        let current = kept.stamp == stamp && kept.generation == self.generation.load(Ordering::SeqCst);
+        current.then_some(kept.value)
     }
 
     /// Joins the flight of a key, or starts it.
-    fn join(&self, key: &K) -> Landing<'_, K, V> {
+    fn join(&self, key: &K, stamp: i64) -> Landing<'_, K, V> {
         let hash = self.hasher.hash_one(key);
         let mut shard = self.shard(hash);
         shard.sketch.count(hash);
         let generation = self.generation.load(Ordering::SeqCst);
+        let hot = shard.sketch.estimate(hash) >= HOT;
         let start =
-            || Arc::new(Flight { value: OnceCell::new(), generation, landed: AtomicBool::new(false) });
-        let flight = Arc::clone(shard.flights.entry(key.clone()).or_insert_with(start));
-        Landing { memory: self, key: key.clone(), hash, flight }
+            || Arc::new(Flight { value: OnceCell::new(), generation, stamp, landed: AtomicBool::new(false) });
+        let flight = shard.flights.entry(key.clone()).or_insert_with(start);
+        if flight.stamp != stamp {
+            *flight = start();
+        }
+        let flight = Arc::clone(flight);
+        Landing { memory: self, key: key.clone(), hash, hot, flight }
     }
 
     /// What everybody on a flight does in the end; the first one who has a value stores it. One who gave up leaves
@@ -169,7 +182,8 @@ where
         let Some(value) = value else { return };
         flight.landed.store(true, Ordering::Relaxed);
         if shard.sketch.estimate(hash) >= HOT {
-            self.store.insert(key.clone(), Kept { value: value.clone(), generation: flight.generation });
+            let (generation, stamp) = (flight.generation, flight.stamp);
+            self.store.insert(key.clone(), Kept { value: value.clone(), generation, stamp });
             self.counters.admissions.increment(1);
         } else {
             self.counters.rejections.increment(1);
@@ -197,6 +211,7 @@ where
     memory: &'a Memory<K, V>,
     key: K,
     hash: u64,
+    hot: bool,
     flight: Arc<Flight<V>>,
 }
 

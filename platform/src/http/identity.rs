@@ -15,6 +15,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use contracts::auth::{Auth, CheckSession};
 use contracts::permissions::{Evaluate, Permissions, Subject};
 use contracts::{Actor, Caller, Error, SessionId, UserId};
+use futures_util::future::Either;
 
 use super::client_address::client_address;
 use super::context::RequestIds;
@@ -32,10 +33,20 @@ pub struct Anyone(pub Caller);
 
 impl FromRequest for Anyone {
     type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Future = Either<Ready<Result<Self, Problem>>, Pin<Box<dyn Future<Output = Result<Self, Problem>>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(meter(request).map(|_| Self(caller(request))))
+        match meter(request) {
+            Ok(Some(metered)) if metered.is_open() => {
+                let (identifying, caller) = (Identifying::begin(request), caller(request));
+                Either::Right(Box::pin(async move {
+                    metered.address().await?;
+                    identifying.done();
+                    Ok(Self(caller))
+                }))
+            }
+            counted => Either::Left(ready(counted.map(|_| Self(caller(request))))),
+        }
     }
 }
 
@@ -158,22 +169,29 @@ impl Asked {
     }
 
     async fn admit(self) -> Result<User, Problem> {
-        let token = self.token.ok_or_else(Problem::unauthenticated)?;
-        let gate = self.gate.ok_or_else(no_gate)?;
-        let user = gate.admit(&token, self.caller).await?;
-        self.metered.map_or(Ok(()), |metered| metered.account(user.id))?;
-        self.identifying.done();
+        let (user, _, identifying) = self.identify().await?;
+        identifying.done();
         Ok(user)
     }
 
     async fn admit_with(self, right: &'static str) -> Result<User, Problem> {
+        let (user, gate, identifying) = self.identify().await?;
+        gate.permit(&user, right).await?;
+        identifying.done();
+        Ok(user)
+    }
+
+    async fn identify(self) -> Result<(User, web::Data<Gate>, Identifying), Problem> {
+        if let Some(metered) = &self.metered {
+            metered.address().await?;
+        }
         let token = self.token.ok_or_else(Problem::unauthenticated)?;
         let gate = self.gate.ok_or_else(no_gate)?;
         let user = gate.admit(&token, self.caller).await?;
-        self.metered.map_or(Ok(()), |metered| metered.account(user.id))?;
-        gate.permit(&user, right).await?;
-        self.identifying.done();
-        Ok(user)
+        if let Some(metered) = &self.metered {
+            metered.account(user.id).await?;
+        }
+        Ok((user, gate, self.identifying))
     }
 }
 

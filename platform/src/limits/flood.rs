@@ -1,6 +1,6 @@
 //! Limits against floods: as fast as memory, for this process alone, in memory that never grows.
 //!
-//! The same buckets as in the database, but forgotten at a restart and not shared between replicas. They keep one
+//! The same buckets as in the database, but forgotten at a restart and not shared between processes. They keep one
 //! client from taking the service from all others; what guards a secret is counted in the database.
 //!
 //! A bucket lives in a set of a few places, chosen by a keyed hash, so that nobody can choose his neighbours. When a set
@@ -82,7 +82,7 @@ impl Flood {
 }
 
 impl Limit {
-    fn level(self, now: Time, full_at: i64, allowed: bool) -> Level {
+    pub(super) fn level(self, now: Time, full_at: i64, allowed: bool) -> Level {
         let missing = full_at.saturating_sub(now.micros()).max(0);
         let whole = self.interval().saturating_mul(i64::from(self.capacity));
         let left = whole.saturating_sub(missing).checked_div(self.interval()).unwrap_or(0);

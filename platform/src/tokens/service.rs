@@ -135,7 +135,7 @@ impl Services {
         master_key: &MasterKey,
         clock: Clock,
     ) -> Self {
-        let few = cache::Settings { enabled: true, max_entries: 256, ttl_seconds: 60 };
+        let few = cache::Settings { max_entries: 256, ..cache::Settings::default() };
         let seen = Cache::new("service_tokens", &few);
         Self { here, keys, installation: installation(master_key), clock, seen }
     }

@@ -88,7 +88,7 @@ async fn a_read_that_was_on_its_way_does_not_bring_back_the_old_value() {
     let write = async {
         read_old.notified().await;
         source.value.store(1, Ordering::SeqCst);
-        cache.invalidate(&"key");
+        cache.invalidate(&"key").await;
         // The write is acknowledged from here on.
         assert_eq!(cache.get_or_load(&"key", || source.load()).await, Ok(1));
         go_on.notify_one();
@@ -116,7 +116,7 @@ async fn forgetting_everything_beats_a_read_on_its_way_as_well() {
     let write = async {
         read_old.notified().await;
         source.value.store(1, Ordering::SeqCst);
-        cache.invalidate_all();
+        cache.invalidate_all().await;
         go_on.notify_one();
     };
     let _ = tokio::join!(slow, write);
@@ -142,7 +142,7 @@ async fn no_reader_goes_back_behind_an_acknowledged_write() {
                 if task < 4 {
                     let written = stored[key].fetch_add(1, Ordering::SeqCst) + 1;
                     tokio::task::yield_now().await;
-                    cache.invalidate(&key);
+                    cache.invalidate(&key).await;
                     acknowledged[key].fetch_max(written, Ordering::SeqCst);
                     tokio::task::yield_now().await;
                 } else {
@@ -201,8 +201,8 @@ async fn a_cache_that_is_off_asks_every_time() {
         let source = Source::default();
         for _ in 0..5 {
             cache.get_or_load(&"key", || source.load()).await.unwrap();
-            cache.invalidate(&"key");
-            cache.invalidate_all();
+            cache.invalidate(&"key").await;
+            cache.invalidate_all().await;
         }
         assert_eq!(source.loads(), 5);
     }
@@ -230,7 +230,7 @@ async fn what_a_cache_does_is_counted() {
         cache.get_or_load(&"key", || source.load()).await.unwrap();
     }
     let overtaken = cache.get_or_load(&"other", || async {
-        cache.invalidate(&"other");
+        cache.invalidate(&"other").await;
         source.load().await
     });
     overtaken.await.unwrap();

@@ -13,6 +13,9 @@
 mod audit;
 mod bus;
 mod cache;
+mod cache_checker;
+mod cache_shared;
+mod cache_world;
 mod db_groups;
 mod db_migrations;
 mod db_pools;
@@ -36,6 +39,7 @@ mod peers;
 mod rabbit;
 mod rabbit_faults;
 mod rabbit_support;
+mod redis;
 mod settings;
 mod stage;
 mod tokens;

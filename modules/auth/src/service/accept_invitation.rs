@@ -35,7 +35,7 @@ impl Service {
         };
         metrics::counter!("doorward_invitations_total", "outcome" => word).increment(1);
         let user = user?;
-        self.forget_account(user);
+        self.forget_account(user).await;
         self.tell_usable(caller, user).await;
         Ok(())
     }

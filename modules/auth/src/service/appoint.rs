@@ -123,7 +123,7 @@ impl Service {
                 appoint(tx, caller, email, password, now).await
             })
             .await?;
-        self.forget_account(user);
+        self.forget_account(user).await;
         self.tell_usable(caller, user).await;
         Ok(user)
     }
@@ -144,7 +144,7 @@ impl Service {
                 self.write_invited(tx, caller, unproven, fresh, now).await
             })
             .await?;
-        self.forget_account(user);
+        self.forget_account(user).await;
         Ok(user)
     }
 

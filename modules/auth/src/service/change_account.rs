@@ -43,6 +43,8 @@ impl Service {
             }
             let after = before.changed(ask.email.as_ref(), ask.state, self.now());
             if !after.differs(&before) {
+                self.forget_account(before.id).await;
+                self.forget_ended(before.id).await?;
                 return shared(&before);
             }
             self.refuse_taken(&before, &after).await?;
@@ -76,10 +78,10 @@ impl Service {
             self.ask_to_switch_off(caller, before.id).await?;
         }
         let done = self.db.transaction(async |tx| self.write_change(tx, caller, before, after).await).await;
-        self.forget_account(before.id);
+        self.forget_account(before.id).await;
         match &done {
             Ok(Some(done)) => {
-                self.forget_standings(&done.ended);
+                self.forget_standings(&done.ended).await;
                 if usable(after) && !usable(before) {
                     self.tell_usable(caller, before.id).await;
                 }

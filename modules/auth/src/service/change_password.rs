@@ -56,7 +56,7 @@ impl Service {
                 Ok::<_, Error>(ended)
             })
             .await?;
-        self.forget_standings(&ended);
+        self.forget_standings(&ended).await;
         metrics::counter!("doorward_password_changes_total", "how" => "change").increment(1);
         Ok(())
     }

@@ -3,12 +3,18 @@
 //! The answer may come from the cache. Whatever ends a session or changes its account forgets the cached standing
 //! after its commit and before its own answer, so that the very next request is refused.
 
-use contracts::SessionId;
+use std::time::Duration;
+
 use contracts::auth::{CheckSession, SessionStanding};
+use contracts::{SessionId, UserId};
+use platform::cache::Invalidation;
 
 use super::Service;
 use crate::error::Error;
 use crate::store::sessions::{self, Standing};
+
+/// Longer than any standing is kept.
+const LATELY: Duration = Duration::from_secs(86_400);
 
 impl Service {
     pub(super) async fn session_standing(&self, ask: CheckSession) -> Result<SessionStanding, Error> {
@@ -24,7 +30,7 @@ impl Service {
         let standing = match standing {
             // What is remembered may not have heard of the last refresh.
             Some(old) if in_time(&old) && !in_use(&old) => {
-                self.standings.invalidate(&ask.session);
+                self.standings.refresh(&ask.session).await;
                 sessions::standing(&mut *self.db.read().await?, ask.session).await?
             }
             current => current,
@@ -33,10 +39,17 @@ impl Service {
         Ok(SessionStanding { live })
     }
 
-    /// To be called after the commit that ended these sessions, before anybody is told that they ended.
-    pub(crate) fn forget_standings(&self, sessions: &[SessionId]) {
-        for session in sessions {
-            self.standings.invalidate(session);
-        }
+    /// To be called after the commit that ended these sessions, and awaited before anybody is told that they ended.
+    pub(crate) fn forget_standings(&self, sessions: &[SessionId]) -> Invalidation {
+        self.standings.invalidate_each(sessions)
+    }
+
+    /// The same for all sessions of an account that ended lately: for whoever finds that what he was asked to do is done
+    /// already, because the one who did it may have been cut off before anybody forgot them.
+    pub(super) async fn forget_ended(&self, user: UserId) -> Result<(), Error> {
+        let since = self.now().minus(LATELY);
+        let ended = sessions::ended_since(&mut *self.db.read().await?, user, since).await?;
+        self.forget_standings(&ended).await;
+        Ok(())
     }
 }

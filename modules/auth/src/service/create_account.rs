@@ -35,6 +35,7 @@ impl Service {
         // In this order: whoever asks the same at this moment is found, and does not look like another owner.
         let taken = accounts::taken(&mut *self.db.read().await?, vec![ask.email.as_str().to_owned()]).await?;
         if let Some(there) = accounts::find(&mut *self.db.read().await?, ask.user).await? {
+            self.forget_account(there.id).await;
             return shared(&there);
         }
         let (display_name, locale) = self.check_creation(&ask)?;
@@ -52,7 +53,7 @@ impl Service {
         let account = made_account(&ask, now);
         let draft = Draft { account, password, invite: ask.invite, display_name, locale };
         let made = self.db.transaction(async |tx| self.write_account(tx, caller, draft, now).await).await?;
-        self.forget_account(made.id);
+        self.forget_account(made.id).await;
         shared(&made)
     }
 

@@ -5,6 +5,7 @@
 
 use contracts::auth::Account;
 use contracts::{EmailAddress, Error as Shared, UserId};
+use platform::cache::Invalidation;
 
 use super::Service;
 use crate::error::Error;
@@ -20,9 +21,9 @@ impl Service {
             .await
     }
 
-    /// To be called after the commit that changed the account, before anybody is told of the change.
-    pub(crate) fn forget_account(&self, id: UserId) {
-        self.accounts.invalidate(&id);
+    /// To be called after the commit that changed the account, and awaited before anybody is told of the change.
+    pub(crate) fn forget_account(&self, id: UserId) -> Invalidation {
+        self.accounts.invalidate(&id)
     }
 }
 

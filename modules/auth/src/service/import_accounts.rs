@@ -66,11 +66,14 @@ impl Service {
         }
         let rows = self.switch_off(caller, rows).await;
         let outcomes = self.db.transaction(async |tx| write(tx, caller, rows, now).await).await?;
-        for outcome in &outcomes {
-            if let ImportOutcome::Created(account) = outcome {
-                self.forget_account(account.id);
-            }
-        }
+        let there: Vec<UserId> = outcomes
+            .iter()
+            .filter_map(|outcome| match outcome {
+                ImportOutcome::Created(account) | ImportOutcome::Present(account) => Some(account.id),
+                ImportOutcome::Refused(_) => None,
+            })
+            .collect();
+        self.accounts.invalidate_each(&there).await;
         Ok(ImportedAccounts { outcomes })
     }
 

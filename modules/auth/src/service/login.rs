@@ -90,7 +90,7 @@ impl Service {
                 Ok::<_, Error>(tokens)
             })
             .await?;
-        self.forget_standings(&tokens.displaced);
+        self.forget_standings(&tokens.displaced).await;
         Ok(tokens)
     }
 

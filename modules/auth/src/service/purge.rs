@@ -53,7 +53,7 @@ impl Service {
                 Ok::<_, Error>(true)
             })
             .await?;
-        self.forget_account(user);
+        self.forget_account(user).await;
         if purged {
             metrics::counter!("doorward_accounts_purged_total").increment(1);
             tracing::info!(user.id = %user, "an account was purged");

@@ -42,7 +42,7 @@ impl Service {
         match exchange? {
             Exchange::Rotated(tokens) | Exchange::Repeated(tokens) => Ok(tokens),
             Exchange::Reused(ended) => {
-                self.forget_standings(ended.as_slice());
+                self.forget_standings(ended.as_slice()).await;
                 Err(Error::InvalidRefreshToken)
             }
         }

@@ -32,7 +32,7 @@ impl Service {
                 self.write_report(tx, caller, &request, self.now()).await
             })
             .await?;
-        self.forget_standings(&ended);
+        self.forget_standings(&ended).await;
         metrics::counter!("doorward_session_reports_total").increment(1);
         Ok(())
     }

@@ -46,9 +46,9 @@ impl Service {
                 self.write_reset(tx, caller, &request, &password, now).await
             })
             .await?;
-        self.forget_standings(&ended);
+        self.forget_standings(&ended).await;
         if account.state == AccountState::Unverified {
-            self.forget_account(account.id);
+            self.forget_account(account.id).await;
         }
         metrics::counter!("doorward_password_changes_total", "how" => "reset").increment(1);
         Ok(())

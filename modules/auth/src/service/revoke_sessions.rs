@@ -56,8 +56,8 @@ impl Service {
                 Ok::<_, Error>(ended)
             })
             .await?;
-        self.forget_standings(&ended);
-        Ok(())
+        self.forget_standings(&ended).await;
+        self.forget_ended(user).await
     }
 
     /// Ends the sessions of an account that are too many, those first that were not used for longest.
@@ -101,7 +101,7 @@ impl Service {
                 Ok::<_, Error>(ended)
             })
             .await?;
-        self.forget_standings(&[session]);
+        self.forget_standings(&[session]).await;
         Ok(ended)
     }
 }

@@ -107,7 +107,7 @@ impl Service {
                 if spent { Ok(user) } else { Err(Error::SpentToken) }
             })
             .await?;
-        self.forget_account(user);
+        self.forget_account(user).await;
         self.tell_usable(caller, user).await;
         self.give_role(caller, user).await;
         Ok((user, email))

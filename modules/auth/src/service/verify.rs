@@ -27,7 +27,7 @@ impl Service {
                 redeem(tx, caller, request, self.now()).await
             })
             .await?;
-        self.forget_account(account.id);
+        self.forget_account(account.id).await;
         // Of those who registered by themselves, permissions never thought otherwise.
         if !account.self_registered {
             self.tell_usable(caller, account.id).await;

@@ -5,6 +5,7 @@ use contracts::{SessionId, Time, UserId};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use platform::db::{Db, DbConn, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::model::{FamilyKey, RevokedReason, Session};
 use crate::schema::{auth_accounts as accounts, auth_sessions as sessions};
@@ -40,7 +41,7 @@ impl From<SessionRow> for Session {
 }
 
 /// Whose a session is and until when it is good, when it may act at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Standing {
     pub(crate) account: UserId,
     pub(crate) last_used_at: Time,
@@ -197,6 +198,13 @@ pub(crate) async fn end_all(
         .returning(sessions::id)
         .get_results(tx)
         .await?)
+}
+
+/// The sessions of an account that were ended after that moment.
+pub(crate) async fn ended_since(c: &mut DbConn, account: UserId, since: Time) -> Result<Vec<SessionId>> {
+    let ended =
+        sessions::table.filter(sessions::account_id.eq(account)).filter(sessions::revoked_at.gt(since));
+    Ok(ended.select(sessions::id).load(c).await?)
 }
 
 /// Ends every session of everybody.

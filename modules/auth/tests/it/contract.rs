@@ -99,7 +99,7 @@ both_engines! {
             public_url: "https://id.example.test/".parse().unwrap(),
             master_key: MasterKey::generate().unwrap(),
             permissions: Arc::new(FakePermissions::default()),
-            cache: cache::Settings::default(),
+            caches: cache::Caches::alone(&cache::Settings::default()),
         }).await.unwrap_err();
         assert!(error.message.contains("auth.hash.memory_kib"), "{error}");
     }

@@ -200,7 +200,7 @@ impl World {
             public_url: PUBLIC_URL.parse().unwrap(),
             master_key,
             permissions: permissions.clone(),
-            cache: cache::Settings::default(),
+            caches: cache::Caches::alone(&cache::Settings::default()),
         };
         let service = Arc::new(Service::new(dependencies).await.unwrap());
         let (issuer, audience) = (service.issuer().to_owned(), service.audience().to_owned());

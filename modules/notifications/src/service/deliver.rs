@@ -50,7 +50,7 @@ impl Service {
     /// Delivers until told to stop, then ends the tries that are under way; beside that, forgets what is old. Several
     /// processes may do this at once.
     pub async fn work(self: Arc<Self>, stop: CancellationToken) {
-        tokio::join!(self.deliver_until(&stop), self.sweep_until(&stop));
+        tokio::join!(self.deliver_until(&stop), self.sweep_until(&stop), self.streams.hear_until(&stop));
     }
 
     async fn deliver_until(&self, stop: &CancellationToken) {

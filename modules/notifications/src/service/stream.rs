@@ -1,7 +1,8 @@
 //! Telling people at once what comes into their inbox, in the order of its numbers, each once.
 //!
-//! A stream holds nothing but the last number it told: it reads on from there when it is woken, when another process
-//! may have written (it looks now and then), and only as fast as its reader takes it. So a reader that was cut off goes
+//! A stream holds nothing but the last number it told: it reads on from there when it is woken, from here or over Redis
+//! from another process, and now and then unasked, because what is told over Redis may get lost; and only as fast as its
+//! reader takes it. So a reader that was cut off goes
 //! on with the number it saw last, and misses and repeats nothing. Before every piece, and whenever it looks, the login
 //! is asked for again; a stream whose login ended ends.
 
@@ -12,7 +13,9 @@ use std::time::Duration;
 use contracts::auth::CheckSession;
 use contracts::{Caller, Error as Told, SessionId, UserId};
 use metrics::gauge;
-use tokio::sync::watch;
+use platform::redis::Redis;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{Mutex as Turn, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -24,11 +27,15 @@ use crate::store;
 /// How many items are read at once.
 const BATCH: i64 = 50;
 
+/// The channel on which processes tell each other whose inbox has something new.
+const CHANNEL: &str = "inbox";
+
 /// Who listens at this process.
-#[derive(Default)]
 pub(super) struct Streams {
     readers: Mutex<HashMap<UserId, Readers>>,
     closing: CancellationToken,
+    redis: Option<Redis>,
+    told: Turn<Option<UnboundedReceiver<Vec<u8>>>>,
 }
 
 struct Readers {
@@ -37,8 +44,32 @@ struct Readers {
 }
 
 impl Streams {
-    /// Tells the streams of a person that something came in.
-    pub(super) fn wake(&self, user: UserId) {
+    pub(super) fn new(redis: Option<Redis>) -> Self {
+        let told = Turn::new(redis.as_ref().map(|redis| redis.listen(CHANNEL)));
+        Self { readers: Mutex::default(), closing: CancellationToken::new(), redis, told }
+    }
+
+    /// Tells the streams of a person that something came in, here and in other processes.
+    pub(super) async fn tell(&self, user: UserId) {
+        self.wake(user);
+        if let Some(redis) = &self.redis {
+            // Who does not hear it looks by himself.
+            redis.tell(CHANNEL, user.to_string().as_bytes()).await;
+        }
+    }
+
+    /// Wakes streams of this process when others tell of something.
+    pub(super) async fn hear_until(&self, stop: &CancellationToken) {
+        let mut told = self.told.lock().await;
+        let Some(told) = told.as_mut() else { return };
+        while let Some(Some(message)) = stop.run_until_cancelled(told.recv()).await {
+            if let Ok(user) = String::from_utf8_lossy(&message).parse() {
+                self.wake(user);
+            }
+        }
+    }
+
+    fn wake(&self, user: UserId) {
         if let Some(readers) = self.held().get(&user) {
             readers.news.send_replace(());
         }

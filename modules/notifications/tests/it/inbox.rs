@@ -13,11 +13,13 @@ use futures_util::future::poll_fn;
 use notifications::Service;
 use platform::db::Database;
 use platform::http::{Cursors, RequestContext};
+use platform::redis::Redis;
 use serde_json::{Value, json};
 use testkit::both_engines;
+use tokio_util::sync::CancellationToken;
 use utoipa_actix_web::AppExt;
 
-use crate::world::{World, deliver_all};
+use crate::world::{World, deliver_all, while_working};
 
 const INBOX: &str = "/api/v1/inbox";
 
@@ -174,6 +176,39 @@ both_engines! {
         let ((), seen) = tokio::join!(writing, reading);
         let wanted: Vec<_> = (1..=count).map(|number| (number, format!("News {number}"))).collect();
         assert_eq!(seen, wanted);
+    }
+
+    async fn what_comes_in_at_one_process_wakes_a_stream_at_another_over_redis(db: Database) {
+        let Some((url, _server)) = testkit::redis::harmless() else { return };
+        let mut world = World::new(db);
+        // Nobody looks by himself before this test is over.
+        world.settings.stream.poll_ms = 60_000;
+        world.settings.stream.heartbeat_seconds = 300;
+        let (user, _, token) = person(&mut world);
+        let key_prefix = format!("test-{user}");
+        let settings = platform::redis::Settings { url: url.as_str().into(), key_prefix, ..Default::default() };
+        let (stop, mut links) = (CancellationToken::new(), Vec::new());
+        let mut process = || {
+            let redis = Redis::open(&settings).unwrap().unwrap();
+            let (run, stop) = (redis.clone(), stop.clone());
+            links.push(async move { run.run(stop).await });
+            world.redis = Some(redis.clone());
+            (world.service(), redis)
+        };
+        let ((here, hers), (there, theirs)) = (process(), process());
+        let (one, other) = (links.remove(0), links.remove(0));
+        let test = while_working(std::slice::from_ref(&there), async {
+            let mut stream = Listening::open(&world, &there, &token, "/api/v1/inbox/stream", None).await;
+            stream.next().await;
+            while !format!("{hers:?} {theirs:?}").ends_with("(connected) Redis(connected)") {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            put(&world, &here, user, "News").await;
+            let piece = stream.next().await.unwrap();
+            assert_eq!(items(&piece), [(1, "News".to_owned())]);
+            stop.cancel();
+        });
+        tokio::join!(one, other, test);
     }
 
     async fn numbers_have_no_gaps_whoever_writes_at_the_same_time(db: Database) {

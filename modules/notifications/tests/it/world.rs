@@ -15,6 +15,7 @@ use notifications::{Channel, Failure, Letter, Outlets, Parts, Service, Settings,
 use platform::clock::Clock;
 use platform::db::Database;
 use platform::http::{Cursors, RequestContext};
+use platform::redis::Redis;
 use platform::settings::MasterKey;
 use serde_json::{Map, Value, json};
 use testkit::fakes::{FakeAuth, FakeUsers};
@@ -33,6 +34,7 @@ pub(crate) struct World {
     pub(crate) smtp: Smtp,
     pub(crate) mailbox: bool,
     pub(crate) notes: Option<PathBuf>,
+    pub(crate) redis: Option<Redis>,
     pub(crate) master_key: MasterKey,
 }
 
@@ -50,6 +52,7 @@ impl World {
             smtp: Smtp::default(),
             mailbox: true,
             notes: None,
+            redis: None,
             master_key: MasterKey::generate().unwrap(),
         }
     }
@@ -76,6 +79,7 @@ impl World {
             public_url: "https://id.example.org".parse().unwrap(),
             mailbox: self.mailbox,
             notes: self.notes.clone(),
+            redis: self.redis.clone(),
         }
     }
 

@@ -45,7 +45,7 @@ pub(crate) struct Assignment {
 }
 
 /// The part of an assignment that a decision and its explanation need; the kind of value that is kept in the cache.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Held {
     /// The assignment.
     pub(crate) id: AssignmentId,

@@ -3,6 +3,7 @@
 
 use crate::model::{GroupGraph, Held, MEMBER, RoleGraph, RoleName};
 use contracts::GroupId;
+use serde::{Deserialize, Serialize};
 
 /// The roles and groups of one revision.
 #[derive(Debug, Default)]
@@ -16,7 +17,7 @@ pub(crate) struct Policy {
 }
 
 /// What somebody has of his own: what he was given himself and the groups he is directly in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Own {
     /// Whether he is a user, and so holds `member`.
     pub(crate) user: bool,

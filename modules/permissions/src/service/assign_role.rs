@@ -21,7 +21,7 @@ impl Service {
     ) -> Result<Answer, Error> {
         let now = self.clock.now();
         let draft = AssignmentDraft::parse(text, now)?;
-        let _changing = self.memory.changing_holder(draft.subject);
+        let subject = draft.subject;
         let work = async |tx: &mut DbConn| {
             idempotency::once(tx, now, key, async |tx| match give(tx, now, caller, draft).await? {
                 Given::New(assignment) => Ok(shape(&assignment)?),
@@ -29,7 +29,7 @@ impl Service {
             })
             .await
         };
-        self.db.transaction(work).await.map_err(unknown_is_input)
+        self.memory.changing_holder(subject, self.db.transaction(work)).await.map_err(unknown_is_input)
     }
 
     /// Sees to it that the user holds the role there, at least as long as asked.
@@ -40,9 +40,9 @@ impl Service {
     ) -> Result<Assignment, Error> {
         let now = self.clock.now();
         let draft = AssignmentDraft::parse(text, now)?;
-        let _changing = self.memory.changing_holder(draft.subject);
+        let subject = draft.subject;
         let work = async |tx: &mut DbConn| ensure(tx, now, caller, draft).await;
-        self.db.transaction(work).await
+        self.memory.changing_holder(subject, self.db.transaction(work)).await
     }
 }
 

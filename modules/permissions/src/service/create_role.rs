@@ -40,8 +40,7 @@ impl Service {
             })
             .await
         };
-        let _changing = self.memory.changing_policy();
-        self.db.transaction(work).await
+        self.memory.changing_policy(self.db.transaction(work)).await
     }
 }
 

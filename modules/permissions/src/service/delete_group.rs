@@ -39,7 +39,6 @@ impl Service {
             record::group(tx, now, caller, "permissions.group.deleted", Some(&group), None).await?;
             guard::after(tx, before).await
         };
-        let _changing = self.memory.changing_policy();
-        self.db.transaction(work).await
+        self.memory.changing_policy(self.db.transaction(work)).await
     }
 }

@@ -34,8 +34,7 @@ impl Service {
             record::role(tx, now, caller, "permissions.role.deleted", Some(role), None).await?;
             Ok(())
         };
-        let _changing = self.memory.changing_policy();
-        self.db.transaction(work).await
+        self.memory.changing_policy(self.db.transaction(work)).await
     }
 }
 

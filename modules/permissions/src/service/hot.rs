@@ -5,12 +5,13 @@
 //! the shard's lock; forgetting everybody raises the generation, which makes every ticket and every entry too old.
 //! What an entry is made of was forgotten before, so a ticket taken afterwards leads to the new state.
 //!
-//! An entry is kept for a few seconds at most and then made again from the caches below, whose own limits hold for
-//! what other processes change. Locks are held for a look-up or a decision, never across an await.
+//! What other processes change is forgotten here as well, and an entry of another epoch of the caches below, or one
+//! while they answer nothing, is worth nothing. An entry is kept for a few seconds at most and then made again from
+//! those caches. Locks are held for a look-up or a decision, never across an await.
 
 use crate::model::Effective;
 use contracts::{Time, UserId};
-use platform::cache::Settings;
+use platform::cache::Caches;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,6 +30,7 @@ pub(super) struct Hot {
     generation: AtomicU64,
     entries_per_shard: usize,
     longest: Duration,
+    caches: Caches,
 }
 
 #[derive(Default)]
@@ -40,6 +42,8 @@ struct Shard {
 struct Kept {
     effective: Arc<Effective>,
     generation: u64,
+    /// The epoch of the caches that it was made from.
+    caches: i64,
     until: Time,
 }
 
@@ -48,10 +52,12 @@ struct Kept {
 pub(super) struct Ticket {
     epoch: u64,
     generation: u64,
+    caches: Option<i64>,
 }
 
 impl Hot {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(caches: &Caches) -> Self {
+        let settings = caches.settings();
         let shards = if settings.enabled { SHARDS } else { 0 };
         let entries = usize::try_from(settings.max_entries).unwrap_or(usize::MAX);
         Self {
@@ -60,6 +66,7 @@ impl Hot {
             generation: AtomicU64::new(0),
             entries_per_shard: (entries / SHARDS).max(1),
             longest: Duration::from_secs(settings.ttl_seconds.clamp(1, LONGEST_SECONDS)),
+            caches: caches.clone(),
         }
     }
 
@@ -67,7 +74,8 @@ impl Hot {
     pub(super) fn recall<R>(&self, user: UserId, now: Time, read: impl FnOnce(&Effective) -> R) -> Option<R> {
         let shard = self.shard(user)?.read().unwrap_or_else(PoisonError::into_inner);
         let kept = shard.kept.get(&user)?;
-        let good = kept.generation == self.generation.load(Ordering::SeqCst)
+        let good = self.caches.epoch() == Some(kept.caches)
+            && kept.generation == self.generation.load(Ordering::SeqCst)
             && now < kept.until
             && kept.effective.is_good_at(now);
         good.then(|| read(&kept.effective))
@@ -77,15 +85,16 @@ impl Hot {
     pub(super) fn begin(&self, user: UserId) -> Ticket {
         let generation = self.generation.load(Ordering::SeqCst);
         let epoch = |shard: &RwLock<Shard>| shard.read().unwrap_or_else(PoisonError::into_inner).epoch;
-        Ticket { epoch: self.shard(user).map(epoch).unwrap_or_default(), generation }
+        let caches = self.caches.epoch();
+        Ticket { epoch: self.shard(user).map(epoch).unwrap_or_default(), generation, caches }
     }
 
     /// Keeps what was worked out, if nothing that it is made of was forgotten meanwhile.
     pub(super) fn keep(&self, ticket: Ticket, user: UserId, now: Time, effective: &Arc<Effective>) {
-        let Some(shard) = self.shard(user) else { return };
+        let Some((shard, caches)) = self.shard(user).zip(ticket.caches) else { return };
         let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-        let current = Ticket { epoch: shard.epoch, generation: self.generation.load(Ordering::SeqCst) };
-        if (ticket.epoch, ticket.generation) != (current.epoch, current.generation) {
+        let current = (shard.epoch, self.generation.load(Ordering::SeqCst));
+        if (ticket.epoch, ticket.generation) != current {
             return;
         }
         if shard.kept.len() >= self.entries_per_shard && !shard.kept.contains_key(&user) {
@@ -93,7 +102,7 @@ impl Hot {
             victim.and_then(|victim| shard.kept.remove(&victim));
         }
         let (effective, until) = (Arc::clone(effective), now.plus(self.longest));
-        shard.kept.insert(user, Kept { effective, generation: ticket.generation, until });
+        shard.kept.insert(user, Kept { effective, generation: ticket.generation, caches, until });
     }
 
     /// Forgets a user.
@@ -119,11 +128,12 @@ impl Hot {
 mod tests {
     use super::*;
     use crate::model::{Own, Policy};
+    use platform::cache::Settings;
 
     const NOW: Time = Time::MIN;
 
     fn hot() -> Hot {
-        Hot::new(&Settings::default())
+        Hot::new(&Caches::alone(&Settings::default()))
     }
 
     fn anything() -> Arc<Effective> {
@@ -168,14 +178,14 @@ mod tests {
         let later = NOW.plus(Duration::from_secs(LONGEST_SECONDS));
         assert!(is_kept(&hot, user, later.minus(Duration::from_micros(1))));
         assert!(!is_kept(&hot, user, later));
-        let small = Hot::new(&Settings { max_entries: 64, ..Settings::default() });
+        let small = Hot::new(&Caches::alone(&Settings { max_entries: 64, ..Settings::default() }));
         for _ in 0..1_000 {
             let user = UserId::new();
             small.keep(small.begin(user), user, NOW, &anything());
         }
         let kept: usize = small.shards.iter().map(|shard| shard.read().unwrap().kept.len()).sum();
         assert!(kept <= 64, "{kept}");
-        let off = Hot::new(&Settings { enabled: false, ..Settings::default() });
+        let off = Hot::new(&Caches::off());
         off.keep(off.begin(user), user, NOW, &anything());
         assert!(!is_kept(&off, user, NOW));
     }

@@ -29,8 +29,7 @@ impl Service {
             }
             Ok(())
         };
-        let _changing = self.memory.changing_holder(who);
-        self.db.transaction(work).await
+        self.memory.changing_holder(who, self.db.transaction(work)).await
     }
 
     /// Sees to it that somebody is not in a group, unless nobody would be left who is administrator.
@@ -50,8 +49,7 @@ impl Service {
             }
             guard::after(tx, before).await
         };
-        let _changing = self.memory.changing_holder(who);
-        self.db.transaction(work).await
+        self.memory.changing_holder(who, self.db.transaction(work)).await
     }
 }
 

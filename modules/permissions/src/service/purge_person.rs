@@ -37,8 +37,7 @@ impl Service {
             platform::forget_person(tx, user).await?;
             Ok(())
         };
-        let _changing = self.memory.changing_user(user);
-        self.db.transaction(work).await?;
+        self.memory.changing_user(user, self.db.transaction(work)).await?;
         Ok(self.db.truncate_log().await?)
     }
 }

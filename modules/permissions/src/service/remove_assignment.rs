@@ -24,7 +24,6 @@ impl Service {
             assignments::remove(tx, now, caller, id).await?.ok_or(Error::AssignmentNotFound)?;
             guard::after(tx, before).await
         };
-        let _changing = self.memory.changing_holder(subject);
-        self.db.transaction(work).await
+        self.memory.changing_holder(subject, self.db.transaction(work)).await
     }
 }

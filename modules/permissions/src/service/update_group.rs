@@ -32,7 +32,6 @@ impl Service {
             record::group(tx, now, caller, "permissions.group.updated", Some(&before), Some(&group)).await?;
             Ok(group)
         };
-        let _changing = self.memory.changing_policy();
-        self.db.transaction(work).await
+        self.memory.changing_policy(self.db.transaction(work)).await
     }
 }

@@ -37,7 +37,6 @@ impl Service {
             record::role(tx, now, caller, "permissions.role.updated", Some(before), Some(&role)).await?;
             Ok(role)
         };
-        let _changing = self.memory.changing_policy();
-        self.db.transaction(work).await
+        self.memory.changing_policy(self.db.transaction(work)).await
     }
 }

@@ -12,7 +12,7 @@ use permissions::{Service, Settings};
 use platform::audit;
 use platform::bus::LocalBus;
 use platform::bus::{Bus, Subscriber};
-use platform::cache;
+use platform::cache::{self, Caches};
 use platform::clock::Clock;
 use platform::db::Database;
 use platform::http::{Cursors, Gate, RequestContext};
@@ -135,13 +135,13 @@ pub(crate) struct World {
 }
 
 /// Caches that keep whatever is asked for twice.
-pub(crate) fn warm() -> cache::Settings {
-    cache::Settings::default()
+pub(crate) fn warm() -> Caches {
+    Caches::alone(&cache::Settings::default())
 }
 
 /// Caches that keep nothing.
-pub(crate) fn cold() -> cache::Settings {
-    cache::Settings { enabled: false, ..cache::Settings::default() }
+pub(crate) fn cold() -> Caches {
+    Caches::off()
 }
 
 impl World {
@@ -149,9 +149,9 @@ impl World {
         Self::with_cache(db, &warm())
     }
 
-    pub(crate) fn with_cache(db: Database, cache: &cache::Settings) -> Self {
+    pub(crate) fn with_cache(db: Database, caches: &Caches) -> Self {
         let clock = Clock::manual("2026-12-01T12:00:00Z".parse().unwrap());
-        let service = Arc::new(Service::new(db.clone(), clock.clone(), Settings::default(), cache));
+        let service = Arc::new(Service::new(db.clone(), clock.clone(), Settings::default(), caches));
         let people = TestGate::new(clock.clone());
         let gate = people.gate_with(service.clone());
         Self { db, clock, service, people, gate, cursors: Cursors::new(&[7; 32]) }

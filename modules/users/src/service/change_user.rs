@@ -149,7 +149,19 @@ impl Service {
         patch: &Object,
         if_match: &IfMatch,
     ) -> Result<Me, Error> {
-        let _forgetting = self.profiles.forgetting(vec![account.id]);
+        let user = account.id;
+        let work = self.profile_half_until_it_fits(caller, before, account, patch, if_match);
+        self.profiles.forgetting(vec![user], work).await
+    }
+
+    async fn profile_half_until_it_fits(
+        &self,
+        caller: &Caller,
+        before: &Me,
+        account: Account,
+        patch: &Object,
+        if_match: &IfMatch,
+    ) -> Result<Me, Error> {
         for _ in 0..TRIES {
             let profile = self.touch_stored(caller, account.id).await?;
             // The first touch makes the profile: that is revision 1 after none.

@@ -42,7 +42,6 @@ impl Service {
         let (ask, said) = checked(new, &Profile::empty(user, now))?;
         let (email, invited) = (ask.email.clone(), ask.invite);
         let account = self.auth.create_account(caller, ask).await?;
-        let _forgetting = self.profiles.forgetting(vec![user]);
         let work = async |tx: &mut DbConn| {
             idempotency::once(tx, now, key, async |tx| {
                 if account.email != email {
@@ -57,7 +56,7 @@ impl Service {
             })
             .await
         };
-        self.db.transaction(work).await
+        self.profiles.forgetting(vec![user], self.db.transaction(work)).await
     }
 }
 

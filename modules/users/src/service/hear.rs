@@ -21,7 +21,7 @@ impl Service {
     ) -> Result<(), Error> {
         let (now, caller) = (self.clock.now(), event.caller("users"));
         let Some(account) = self.changed_account(&caller, fact.user).await? else { return Ok(()) };
-        let _forgetting = self.profiles.forgetting(vec![fact.user]);
+        let user = fact.user;
         let work = async |tx: &mut DbConn| {
             if inbox::once(tx, subscriber, event.id, now).await? {
                 fill(tx, now, &caller, fact).await?;
@@ -29,7 +29,7 @@ impl Service {
             }
             Ok(())
         };
-        self.db.transaction(work).await
+        self.profiles.forgetting(vec![user], self.db.transaction(work)).await
     }
 
     /// Lists an account as it is by now. What is heard twice or late changes nothing: an older account never goes over
@@ -48,7 +48,6 @@ impl Service {
         user: UserId,
     ) -> Result<(), Error> {
         let (now, caller) = (self.clock.now(), event.caller("users"));
-        let _forgetting = self.profiles.forgetting(vec![user]);
         let work = async |tx: &mut DbConn| {
             if inbox::once(tx, subscriber, event.id, now).await? {
                 erase(tx, user).await?;
@@ -57,7 +56,7 @@ impl Service {
             }
             Ok::<_, Error>(())
         };
-        self.db.transaction(work).await?;
+        self.profiles.forgetting(vec![user], self.db.transaction(work)).await?;
         Ok(self.db.truncate_log().await?)
     }
 }

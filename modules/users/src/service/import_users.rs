@@ -202,7 +202,6 @@ impl Service {
         let settled = if after.dry_run { Vec::new() } else { settled };
         let users: Vec<UserId> = settled.iter().map(|(account, _)| account.id).collect();
         let (before, noted) = (&progress.import, &after);
-        let _forgetting = self.profiles.forgetting(users);
         let work = async |tx: &mut DbConn| {
             if !imports::advance(tx, before, noted).await? {
                 return Err(Error::ImportElsewhere);
@@ -216,7 +215,7 @@ impl Service {
             }
             Ok(())
         };
-        self.db.transaction(work).await?;
+        self.profiles.forgetting(users, self.db.transaction(work)).await?;
         count("created", after.created - progress.import.created);
         count("present", after.present - progress.import.present);
         count("refused", after.refused - progress.import.refused);

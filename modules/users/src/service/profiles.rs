@@ -1,9 +1,9 @@
 //! The profiles that are asked for often, kept in memory: never older than a change that was acknowledged.
 //!
-//! Whoever changes a profile holds a [`Forgetting`] while he does. What decides a change is read from the database.
+//! Whoever changes a profile does it inside of [`Profiles::forgetting`]. What decides a change is read from the database.
 
 use contracts::UserId;
-use platform::cache::{self, Cache};
+use platform::cache::{Cache, Caches, Invalidation};
 
 use crate::model::Profile;
 
@@ -11,27 +11,36 @@ use crate::model::Profile;
 pub(crate) struct Profiles(Cache<UserId, Profile>);
 
 impl Profiles {
-    pub(super) fn new(settings: &cache::Settings) -> Self {
-        Self(Cache::new("profiles", settings))
+    pub(super) fn new(caches: &Caches) -> Self {
+        Self(caches.shared_cache("profiles"))
     }
 
     pub(super) fn cache(&self) -> &Cache<UserId, Profile> {
         &self.0
     }
 
-    /// Forgets these profiles when it goes, also when the request is given up in the middle.
-    pub(crate) fn forgetting(&self, users: Vec<UserId>) -> Forgetting<'_> {
-        Forgetting(&self.0, users)
+    /// Forgets these profiles after the work, whatever became of it, and also when it is given up in the middle. Comes
+    /// back when nobody answers any more with what was there before.
+    pub(crate) async fn forgetting<T>(&self, users: Vec<UserId>, work: impl Future<Output = T>) -> T {
+        let changing = Changing(&self.0, users);
+        let result = work.await;
+        changing.end().await;
+        result
     }
 }
 
 /// Profiles that are being changed.
-pub(crate) struct Forgetting<'p>(&'p Cache<UserId, Profile>, Vec<UserId>);
+struct Changing<'p>(&'p Cache<UserId, Profile>, Vec<UserId>);
 
-impl Drop for Forgetting<'_> {
+impl Changing<'_> {
+    fn end(mut self) -> Invalidation {
+        self.0.invalidate_each(&std::mem::take(&mut self.1))
+    }
+}
+
+impl Drop for Changing<'_> {
     fn drop(&mut self) {
-        for user in &self.1 {
-            self.0.invalidate(user);
-        }
+        // Whoever gave up waits for nothing; it is made known all the same.
+        drop(self.0.invalidate_each(&self.1));
     }
 }

@@ -24,7 +24,16 @@ impl Service {
         patch: &Object,
         if_match: &IfMatch,
     ) -> Result<Me, Error> {
-        let _forgetting = self.profiles.forgetting(vec![user]);
+        self.profiles.forgetting(vec![user], self.update_until_it_fits(caller, user, patch, if_match)).await
+    }
+
+    async fn update_until_it_fits(
+        &self,
+        caller: &Caller,
+        user: UserId,
+        patch: &Object,
+        if_match: &IfMatch,
+    ) -> Result<Me, Error> {
         for _ in 0..TRIES {
             let account = self.account(caller, user).await?;
             let me = Me { account, profile: self.touch_stored(caller, user).await? };

@@ -135,7 +135,7 @@ impl World {
         let clock = Clock::manual("2026-12-01T12:00:00Z".parse().unwrap());
         let gate = TestGate::new(clock.clone());
         let settings = Settings { max_preference_namespaces: 3, ..Settings::default() };
-        let cache = platform::cache::Settings::default();
+        let cache = platform::cache::Caches::alone(&platform::cache::Settings::default());
         let service = Service::new(db.clone(), clock.clone(), between(gate.auth.clone()), settings, &cache);
         let service = Arc::new(service);
         Self { db, clock, gate, service }

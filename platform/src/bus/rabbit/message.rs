@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn an_event_comes_back_as_it_was_written_and_anything_else_is_refused_with_a_reason() {
         let caller = Caller { traceparent: Some("00-1-2-01".to_owned()), ..Caller::module("test") };
-        let fact = AccountPurged { user: UserId::new() };
+        let fact = AccountPurged { user: UserId::new(), address_key: "k".to_owned() };
         let event = Event::of(&fact, &caller, Time::from_seconds(1_800_000_000)).unwrap();
         let (body, properties) = write(&event).unwrap();
         assert_eq!(read(&body), Ok(event.clone()));

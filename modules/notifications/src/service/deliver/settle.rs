@@ -49,7 +49,7 @@ impl Service {
                 let work = async |tx: &mut DbConn| self.sent(tx, now, claimed, done).await;
                 self.db.transaction(work).await?;
                 if let Some(Letter { to: Destination::Person(user), .. }) = &done.letter {
-                    self.streams.wake(*user);
+                    self.streams.tell(*user).await;
                 }
                 tracing::debug!(notification = %claimed.message.id, "A message was sent.");
             }

@@ -15,7 +15,7 @@ both_engines! {
         for cache in [warm(), cold()] {
             let world = World::with_cache(db.clone(), &cache);
             let admin = world.administrator().await;
-            let role = if cache.enabled { "reader" } else { "reader2" };
+            let role = if cache.settings().enabled { "reader" } else { "reader2" };
             world.role(&admin, role, &["documents:read"], &[]).await;
             let person = world.person();
             for _ in 0..4 {

@@ -93,7 +93,7 @@ both_engines! {
         for cache in [warm(), cold()] {
             let world = World::with_cache(db.clone(), &cache);
             let admin = world.administrator().await;
-            let suffix = if cache.enabled { "w" } else { "c" };
+            let suffix = if cache.settings().enabled { "w" } else { "c" };
             let (sales, sales_eu, any) = (format!("sales.{suffix}"), format!("sales-eu.{suffix}"), format!("any.{suffix}"));
             world.role(&admin, &sales, &["sales:read"], &[]).await;
             world.role(&admin, &sales_eu, &["sales-eu:read"], &[]).await;

@@ -103,7 +103,7 @@ both_engines! {
         for cache in [warm(), cold()] {
             let world = World::with_cache(db.clone(), &cache);
             let admin = world.administrator().await;
-            let suffix = if cache.enabled { "w" } else { "c" };
+            let suffix = if cache.settings().enabled { "w" } else { "c" };
             let (reader, inner_name) = (format!("reader.{suffix}"), format!("inner.{suffix}"));
             world.role(&admin, &reader, &["documents:read"], &[]).await;
             let (outer, inner) = (world.group(&admin, &format!("outer.{suffix}")).await, world.group(&admin, &inner_name).await);

@@ -289,7 +289,7 @@ both_engines! {
         for cache in [crate::world::warm(), cold()] {
             let world = World::with_cache(db.clone(), &cache);
             let admin = world.administrator().await;
-            let name = if cache.enabled { "warm" } else { "cold" };
+            let name = if cache.settings().enabled { "warm" } else { "cold" };
             world.role(&admin, name, &["documents:read"], &[]).await;
             let top = format!("{name}-top");
             world.role(&admin, &top, &[], &[name]).await;

@@ -1,0 +1,2 @@
+DROP TABLE platform_replicas;
+DROP TABLE platform_cache_epoch;

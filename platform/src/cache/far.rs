@@ -1,0 +1,121 @@
+//! Values in Redis, for all replicas: looked up on a miss in memory, for keys that are asked for often.
+//!
+//! Why a write beats a load that is on its way: who finds nothing puts a token there first, then asks the source, and
+//! then puts the value in the token's place, in one step and only while it is still his. A writer takes out whatever is
+//! there, tokens too, after its commit. So a value that was read before the commit finds its token gone, and a token that
+//! was put there afterwards leads to the new value.
+//!
+//! Left out: what else must hold for an answer to be good. The caller has the epoch from a lease that holds.
+
+use std::sync::{Arc, LazyLock};
+
+use metrics::{Counter, counter};
+use rand::RngExt;
+use redis::Script;
+
+use super::describe;
+use super::replica::Replica;
+
+/// How long a token waits for its value, in milliseconds. A load that takes longer is not kept.
+const TOKEN_MS: u64 = 5_000;
+
+/// What is at a key, or a token that is put there.
+static LOOK: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local there = redis.call('GET', KEYS[1]) \
+         if there then return there end \
+         redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) \
+         return false",
+    )
+});
+
+/// A value in the place of its token.
+static KEEP: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('GET', KEYS[1]) == ARGV[1] then \
+         redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) return 1 end \
+         return 0",
+    )
+});
+
+/// What a value and a token begin with.
+const VALUE: u8 = b'v';
+const TOKEN: u8 = b't';
+
+/// How keys and values are written.
+pub(super) struct Codec<K, V> {
+    pub(super) key: fn(&K) -> Vec<u8>,
+    pub(super) read_key: fn(&[u8]) -> Option<K>,
+    pub(super) write: fn(&V) -> Option<Vec<u8>>,
+    pub(super) read: fn(&[u8]) -> Option<V>,
+}
+
+/// The part of a cache that is in Redis.
+pub(super) struct Far<K, V> {
+    name: &'static str,
+    pub(super) replica: Arc<Replica>,
+    pub(super) codec: Codec<K, V>,
+    hits: Counter,
+    misses: Counter,
+    kept: Counter,
+}
+
+impl<K, V> Far<K, V> {
+    pub(super) fn new(name: &'static str, replica: Arc<Replica>, codec: Codec<K, V>) -> Self {
+        Self {
+            name,
+            replica,
+            codec,
+            hits: counter!(describe::FAR_HITS, "cache" => name),
+            misses: counter!(describe::FAR_MISSES, "cache" => name),
+            kept: counter!(describe::FAR_KEPT, "cache" => name),
+        }
+    }
+
+    /// The value of a key in that epoch, from Redis or by `load`.
+    pub(super) async fn get_or_load<E, L>(
+        &self,
+        key: &K,
+        epoch: i64,
+        load: impl FnOnce() -> L,
+    ) -> Result<V, E>
+    where
+        L: Future<Output = Result<V, E>>,
+    {
+        let Some(wire) = self.replica.wire() else { return load().await };
+        let place = self.replica.far_key(epoch, self.name, &(self.codec.key)(key));
+        let token = [&[TOKEN][..], &rand::rng().random::<u128>().to_be_bytes()].concat();
+        let found: Result<Option<Vec<u8>>, _> = wire.run(LOOK.key(&place).arg(&token).arg(TOKEN_MS)).await;
+        match found {
+            Ok(Some(there)) => {
+                let value = there.split_first().filter(|(kind, _)| **kind == VALUE);
+                if let Some(value) = value.and_then(|(_, value)| (self.codec.read)(value)) {
+                    self.hits.increment(1);
+                    return Ok(value);
+                }
+                self.misses.increment(1);
+                load().await
+            }
+            Ok(None) => {
+                self.misses.increment(1);
+                let value = load().await?;
+                if let Some(text) = (self.codec.write)(&value) {
+                    let ttl = u64::try_from(self.replica.manners.ttl.as_millis()).unwrap_or(u64::MAX);
+                    let kept = [&[VALUE][..], &text].concat();
+                    let stored = wire.run::<i64>(KEEP.key(&place).arg(&token).arg(&kept).arg(ttl)).await;
+                    self.kept.increment(u64::from(stored.is_ok_and(|stored| stored == 1)));
+                }
+                Ok(value)
+            }
+            Err(_) => load().await,
+        }
+    }
+
+    /// Takes a value out, of which nobody has to be told because it is not wrong.
+    pub(super) async fn drop_old(&self, key: &K) {
+        let Some((wire, epoch)) = self.replica.wire().zip(self.replica.stamp()) else { return };
+        let place = self.replica.far_key(epoch, self.name, &(self.codec.key)(key));
+        // It goes by itself in time.
+        let _ = wire.call::<()>(redis::cmd("DEL").arg(place)).await;
+    }
+}

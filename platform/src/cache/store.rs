@@ -1,0 +1,100 @@
+//! The queries of the lease: who is there, and which epoch it is.
+//!
+//! Each is a statement of its own, and the order in which they are asked matters: see `lease`.
+
+use contracts::Time;
+use diesel::dsl::case_when;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use diesel::upsert::excluded;
+use diesel_async::RunQueryDsl;
+
+use super::lease::{Epoch, Peer};
+use crate::db::{DbConn, Result};
+use crate::schema::{platform_cache_epoch as epochs, platform_replicas as replicas};
+
+type Row = (i64, bool, i64);
+
+const ROW: (epochs::epoch, epochs::suspended, epochs::opened) =
+    (epochs::epoch, epochs::suspended, epochs::opened);
+
+/// The next epoch: never one that has been, also not after the database was put back to an earlier state.
+macro_rules! next {
+    ($now:expr) => {
+        case_when(epochs::epoch.lt($now), $now.into_sql::<BigInt>()).otherwise(epochs::epoch + 1)
+    };
+}
+
+/// Says that this replica is there.
+pub(super) async fn beat(c: &mut DbConn, id: &str, beat: i64, now: Time) -> Result<()> {
+    diesel::insert_into(replicas::table)
+        .values((replicas::id.eq(id), replicas::beat.eq(beat), replicas::seen_at.eq(now)))
+        .on_conflict(replicas::id)
+        .do_update()
+        .set((replicas::beat.eq(excluded(replicas::beat)), replicas::seen_at.eq(excluded(replicas::seen_at))))
+        .execute(c)
+        .await?;
+    Ok(())
+}
+
+/// The others that are there, or were.
+pub(super) async fn peers(c: &mut DbConn, id: &str) -> Result<Vec<Peer>> {
+    let others = replicas::table.filter(replicas::id.ne(id)).select((replicas::id, replicas::beat));
+    let rows: Vec<(String, i64)> = others.load(c).await?;
+    Ok(rows.into_iter().map(|(id, beat)| Peer { id, beat }).collect())
+}
+
+pub(super) async fn epoch(c: &mut DbConn) -> Result<Epoch> {
+    let row: Row = epochs::table.find(1).select(ROW).first(c).await?;
+    Ok(row.into())
+}
+
+/// Begins a new epoch.
+pub(super) async fn bump(c: &mut DbConn, now: i64) -> Result<Epoch> {
+    let row: Row = diesel::update(epochs::table.find(1))
+        .set(epochs::epoch.eq(next!(now)))
+        .returning(ROW)
+        .get_result(c)
+        .await?;
+    Ok(row.into())
+}
+
+/// Begins a new epoch in which nobody keeps anything.
+pub(super) async fn suspend(c: &mut DbConn, now: i64) -> Result<Epoch> {
+    let row: Row = diesel::update(epochs::table.find(1))
+        .set((epochs::epoch.eq(next!(now)), epochs::suspended.eq(true)))
+        .returning(ROW)
+        .get_result(c)
+        .await?;
+    Ok(row.into())
+}
+
+/// Begins a new epoch in which values are kept again, if it is still this one.
+pub(super) async fn lift(c: &mut DbConn, seen: i64, now: i64) -> Result<Option<Epoch>> {
+    let still = epochs::table.find(1).filter(epochs::epoch.eq(seen));
+    let row: Option<Row> = diesel::update(still)
+        .set((epochs::epoch.eq(next!(now)), epochs::suspended.eq(false), epochs::opened.eq(next!(now))))
+        .returning(ROW)
+        .get_result(c)
+        .await
+        .optional()?;
+    Ok(row.map(Into::into))
+}
+
+/// Takes a replica off that is gone, if it has not been heard of since.
+pub(super) async fn bury(c: &mut DbConn, peer: &Peer) -> Result<bool> {
+    let silent = replicas::table.find(&peer.id).filter(replicas::beat.eq(peer.beat));
+    Ok(diesel::delete(silent).execute(c).await? == 1)
+}
+
+/// Says that this replica is gone.
+pub(super) async fn leave(c: &mut DbConn, id: &str) -> Result<()> {
+    diesel::delete(replicas::table.find(id)).execute(c).await?;
+    Ok(())
+}
+
+impl From<Row> for Epoch {
+    fn from((number, suspended, opened): Row) -> Self {
+        Self { number, suspended, opened }
+    }
+}
