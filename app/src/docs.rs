@@ -13,6 +13,9 @@ use utoipa_swagger_ui::Config;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// Where they are, as they are mounted.
+pub(crate) const PATHS: [&str; 4] = ["/openapi.json", "/asyncapi.json", "/docs", "/docs/{file:.*}"];
+
 /// The documents, as they are served: made once for all workers.
 #[derive(Clone)]
 pub(crate) struct Documents {

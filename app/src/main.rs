@@ -15,9 +15,12 @@ mod events;
 mod export;
 mod limits;
 mod openapi;
+mod proxy;
 mod server;
 mod settings;
+mod storage;
 mod sweep;
+mod tls;
 mod workers;
 
 use std::io::Write;
@@ -52,7 +55,7 @@ enum Command {
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Look after the keys that access tokens are signed with
+    /// Look after keys: those that access tokens are signed with, and this service's own
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Look after administrators
@@ -74,8 +77,13 @@ enum Command {
         #[arg(long)]
         keep_sessions: bool,
     },
+    /// Look after where everything is stored
+    #[command(subcommand)]
+    Storage(StorageCommand),
     /// Print the OpenAPI document
     Openapi,
+    /// Print the configuration of a reverse proxy that stands in front of several processes
+    Proxy(proxy::Wanted),
     /// Print the AsyncAPI document: the events, as they are on the broker
     Asyncapi,
     /// Find out what hashing a password may cost on this machine, and print the settings for it
@@ -130,6 +138,14 @@ enum KeysCommand {
         #[arg(long)]
         compromised: bool,
     },
+    /// Print the public half of this service's own key, for the settings of the other services
+    Service,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum StorageCommand {
+    /// Copy everything into an empty database of the other engine; no process may run
+    Copy(storage::Move),
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -172,6 +188,9 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
         Command::Keys(KeysCommand::Rotate { compromised }) => {
             runtime()?.block_on(commands::rotate_keys(&load()?, compromised))
         }
+        Command::Keys(KeysCommand::Service) => {
+            commands::show_service_key(&Settings::sketch(arguments.config.as_deref())?)
+        }
         Command::Admin(AdminCommand::Create(new)) => {
             runtime()?.block_on(commands::create_administrator(&load()?, &new))
         }
@@ -189,8 +208,10 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
         Command::Restore { file, keep_sessions } => {
             runtime()?.block_on(backup::restore(&load()?, &file, keep_sessions))
         }
+        Command::Storage(StorageCommand::Copy(way)) => runtime()?.block_on(storage::copy(&load()?, way)),
         Command::Openapi => say(&openapi::text(&openapi::document())
             .map_err(|error| StartError::because("No OpenAPI document", error))?),
+        Command::Proxy(wanted) => proxy::print(&Settings::sketch(arguments.config.as_deref())?, &wanted),
         Command::Asyncapi => {
             say(&asyncapi::text().map_err(|error| StartError::because("No AsyncAPI document", error))?)
         }

@@ -45,7 +45,7 @@ const ROOMS: [&str; 9] =
     ["error", "events", "http", "lib", "model", "schema", "service", "settings", "store"];
 
 /// The rooms of the platform.
-const PLATFORM_ROOMS: [&str; 16] = [
+const PLATFORM_ROOMS: [&str; 17] = [
     "audit",
     "bus",
     "cache",
@@ -58,6 +58,7 @@ const PLATFORM_ROOMS: [&str; 16] = [
     "limits",
     "metrics",
     "outbox",
+    "peers",
     "schema",
     "settings",
     "telemetry",

@@ -9,7 +9,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 use testkit::databases::{Engine, TestDatabase};
 
+use contracts::Module;
+use testkit::brokers::TestBroker;
+
 use crate::client::{Client, Person};
+use crate::plan::{EVERYBODY, Plan, Proxy, leave};
 use crate::transcript::Transcript;
 
 /// How Doorward runs.
@@ -23,13 +27,30 @@ pub enum Shape {
 
 /// Tells a story in one shape and compares its transcript with what every shape must say.
 pub async fn live(shape: Shape, name: &str, story: impl AsyncFnOnce(&mut House)) {
-    let Some(mut house) = House::open(shape, &[]).await else { return };
+    let Some(house) = House::open(shape, &[]).await else { return };
+    tell(house, name, story).await;
+}
+
+/// The same with four services behind a proxy.
+pub async fn live_split(name: &str, story: impl AsyncFnOnce(&mut House)) {
+    let Some(house) = House::open_split(&[]).await else { return };
+    tell(house, name, story).await;
+}
+
+async fn tell(mut house: House, name: &str, story: impl AsyncFnOnce(&mut House)) {
     story(&mut house).await;
     let transcript = house.transcript.text();
     house.close();
     insta::with_settings!({ snapshot_path => "transcripts", prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!(name, transcript);
     });
+}
+
+/// The other services, and what stands between and before them.
+struct Split {
+    others: Vec<House>,
+    proxy: Proxy,
+    broker: TestBroker,
 }
 
 /// A running Doorward, and the notes of what was said to it.
@@ -39,6 +60,8 @@ pub struct House {
     database: TestDatabase,
     extra: Vec<(String, String)>,
     wrapper: Vec<String>,
+    /// What else there is, when this is the service with auth only.
+    split: Option<Split>,
     /// `http://127.0.0.1:port` of the public listener.
     pub public: String,
     /// `http://127.0.0.1:port` of the management listener.
@@ -68,6 +91,7 @@ impl House {
             database,
             extra,
             wrapper: Vec::new(),
+            split: None,
             public: String::new(),
             management: String::new(),
             setup_link: None,
@@ -78,8 +102,49 @@ impl House {
         Some(house)
     }
 
+    /// Starts four services, each on SQLite, and a proxy in front of them; this house is the one with auth, and its public
+    /// address is the proxy's. None when there is no broker or no proxy; why is printed.
+    pub async fn open_split(extra: &[(&str, &str)]) -> Option<Self> {
+        let broker = TestBroker::shared().await?;
+        let plan = Plan::new(broker.url(), broker.prefix());
+        let mut houses = Vec::new();
+        for module in Module::ALL {
+            let own = plan.settings(module);
+            let own = own.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let all: Vec<(&str, &str)> = own.chain(extra.iter().copied()).collect();
+            houses.push(Self::open(Shape::Embedded, &all).await?);
+        }
+        let mut house = houses.remove(0);
+        let proxy = Proxy::start("haproxy", &plan.servers())?;
+        house.split = Some(Split { others: houses, proxy, broker });
+        house.stand_behind_the_proxy();
+        Some(house)
+    }
+
+    fn stand_behind_the_proxy(&mut self) {
+        if let Some(split) = &self.split {
+            split.proxy.wait_for(&EVERYBODY);
+            self.public.clone_from(&split.proxy.base);
+        }
+    }
+
+    /// Whether this is one of four services.
+    pub fn is_split(&self) -> bool {
+        self.split.is_some()
+    }
+
+    fn others(&mut self) -> impl Iterator<Item = &mut Self> {
+        self.split.iter_mut().flat_map(|split| &mut split.others)
+    }
+
     /// Starts the process on the data that is there and waits until it says that it is ready.
     pub fn start(&mut self) {
+        self.others().for_each(Self::start);
+        self.start_alone();
+        self.stand_behind_the_proxy();
+    }
+
+    fn start_alone(&mut self) {
         let _ = self.process.wait();
         let mut command = self.binary();
         command.stdout(Stdio::piped()).stderr(std::fs::File::create(self.data.path().join("log")).unwrap());
@@ -145,7 +210,13 @@ impl House {
 
     /// Changes a setting for what is started next.
     pub fn set(&mut self, name: &str, value: &str) {
+        self.others().for_each(|other| other.set(name, value));
         self.extra.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Takes a setting back that was set.
+    pub fn unset(&mut self, name: &str) {
+        self.extra.retain(|(known, _)| known != name);
     }
 
     /// Starts the process inside of another one from the next start on.
@@ -155,12 +226,16 @@ impl House {
 
     /// Ends the process at once, as a power cut would.
     pub fn kill(&mut self) {
+        self.others().for_each(Self::kill);
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
     /// Asks the process to end and waits for it.
     pub fn stop(&mut self) -> std::process::ExitStatus {
+        for other in self.others() {
+            assert!(other.stop().success(), "a stop that was asked for is a success\n{}", other.log());
+        }
         let pid = self.process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         self.process.wait().unwrap()
@@ -174,6 +249,10 @@ impl House {
             assert!(!log.contains(secret), "a secret or address stands in the log: {secret}\n{log}");
         }
         assert!(!log.contains("panicked"), "{log}");
+        if let Some(Split { broker, .. }) = self.split.take() {
+            let leaving = leave(broker);
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(leaving));
+        }
     }
 
     /// The process that runs.
@@ -193,7 +272,9 @@ impl House {
 
     /// What it wrote to its log since its start.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.data.path().join("log")).unwrap_or_default()
+        let others = self.split.iter().flat_map(|split| &split.others).map(Self::log);
+        let own = std::fs::read_to_string(self.data.path().join("log")).unwrap_or_default();
+        others.fold(own, |all, log| all + &log)
     }
 
     /// A client that nobody is logged in with.

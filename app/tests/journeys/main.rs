@@ -27,6 +27,7 @@ mod house;
 mod mail;
 mod messages;
 mod passwords;
+mod plan;
 mod profile;
 mod registration;
 mod roles;
@@ -51,6 +52,11 @@ macro_rules! journey {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
                 $crate::house::live($crate::house::Shape::Postgres, stringify!($name), story).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn split() {
+                $crate::house::live_split(stringify!($name), story).await;
             }
         }
     };

@@ -18,6 +18,8 @@
 mod client;
 #[path = "../journeys/house.rs"]
 mod house;
+#[path = "../journeys/plan.rs"]
+mod plan;
 #[path = "../journeys/transcript.rs"]
 mod transcript;
 
@@ -25,6 +27,8 @@ mod backups;
 mod commands;
 mod disk;
 mod faults;
+mod lost;
+mod moves;
 mod numbers;
 mod recipes;
 mod syncs;

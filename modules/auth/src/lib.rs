@@ -15,7 +15,7 @@ mod settings;
 mod store;
 
 pub use events::{SUBSCRIPTIONS, subscribers};
-pub use http::routes;
+pub use http::{PAGES, routes};
 pub use service::{
     Appointed, Closed, Dependencies, FirstAccess, RotatedKeys, Service, SetupLink, TunedHash, close_restored,
     tune_hash,

@@ -19,7 +19,7 @@ use platform::bus::Subscriber;
 
 pub use error::StartError;
 pub use events::SUBSCRIPTIONS;
-pub use http::{dev_routes, routes};
+pub use http::{DEV_PAGES, dev_routes, routes};
 pub use model::{Destination, Failure, FailureKind, Letter, Medium, Reason, Taken, Unsubscribe};
 pub use service::{Channel, Outlets, Parts, Service};
 pub use settings::{

@@ -72,6 +72,9 @@ macro_rules! migrations {
 /// PostgreSQL's advisory locks have numbers; this one is ours ("doorward" in ASCII).
 const LOCK: i64 = 0x646f_6f72_7761_7264;
 
+/// Stands among the migrations of a database into which everything is being moved: see `transfer.rs`.
+pub(super) const UNFINISHED: &str = "unfinished transfer";
+
 /// How long a replica waits while another one migrates.
 const LOCK_ATTEMPTS: u32 = 1_500;
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
@@ -83,10 +86,23 @@ impl Database {
     /// [`Error::Setup`] when the database holds migrations that are not among the given ones, because then a newer
     /// program made it, or when a migration fails; [`Error::Unavailable`] when the database does not answer.
     pub async fn migrate(settings: &Settings, migrations: &[Migrations]) -> Result<Vec<String>> {
+        Self::migrate_part(settings, migrations, migrations).await
+    }
+
+    /// The same for a process that needs only some of the tables that this program knows: others may be there, as in the
+    /// copy of a database that had all of them, and stay as they are.
+    ///
+    /// # Errors
+    /// As [`Database::migrate`], where newer is what is not among the known ones.
+    pub async fn migrate_part(
+        settings: &Settings,
+        needed: &[Migrations],
+        known: &[Migrations],
+    ) -> Result<Vec<String>> {
         let connection = &mut connect(settings).await?;
-        let steps = in_order(migrations);
+        let steps = in_order(needed);
         let done = locked(connection, None).await?;
-        refuse_newer(&done, &steps)?;
+        refuse_newer(&done, &in_order(known))?;
         let mut names = Vec::new();
         for step in steps {
             if !done.contains(step.name) && !locked(connection, Some(step)).await?.contains(step.name) {
@@ -188,6 +204,11 @@ pub(super) fn refuse_newer(applied: &BTreeSet<String>, steps: &[Migration]) -> R
     let unknown = applied.iter().rfind(|name| steps.iter().all(|step| step.name != name.as_str()));
     match unknown {
         None => Ok(()),
+        Some(name) if name == UNFINISHED => Err(Error::Setup(
+            "Not everything has arrived in this database yet: a move into it was begun and did not end. Run `doorward \
+             storage copy` once more; it goes on where it ended."
+                .to_owned(),
+        )),
         Some(name) => Err(Error::Setup(format!(
             "The database was made by a newer version of Doorward: it holds the migration {name}, which this \
              program does not know. Run that version, or go back to a backup made before it."

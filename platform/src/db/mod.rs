@@ -29,7 +29,9 @@ mod settings;
 mod snapshot;
 mod sql_text;
 mod sqlite;
+mod tables;
 mod transaction;
+mod transfer;
 mod types;
 mod values;
 
@@ -44,6 +46,7 @@ pub use rows::{DbField, DbRow};
 pub use settings::{DatabaseUrl, Settings, Synchronous};
 pub use sql_text::DbQueryBuilder;
 pub use transaction::Work;
+pub use transfer::Arrived;
 pub use types::Json;
 pub use values::DbValue;
 

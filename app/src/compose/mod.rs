@@ -1,29 +1,43 @@
 //! The wiring: every module is made here, once, and given what it asks for.
 //!
-//! The order is that of need: auth asks permissions; users asks auth; notifications asks auth and users. Nobody asks
+//! Each contract is near, when its module lives in this process, or far, when it has a peer's address; nobody who asks
+//! knows which. The order is that of need: auth asks permissions; users asks auth; notifications asks auth and users. Nobody asks
 //! back: whoever must tell something does so by an event.
+
+mod far;
+mod here;
 
 use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::middleware::from_fn;
 use actix_web::web::{Data, ServiceConfig};
-use contracts::auth::Auth;
+use contracts::auth::{Auth, RemoteAuth};
+use contracts::notifications::{Notifications, RemoteNotifications};
+use contracts::permissions::{Permissions, RemotePermissions};
+use contracts::trail::{Trail, trail_routes};
+use contracts::users::{RemoteUsers, Users};
+use contracts::{Error, Module};
+use platform::audit::OwnTrail;
 use platform::bus::{Bus, Desks, RabbitBus, Subscription};
 use platform::cache::Cache;
 use platform::clock::Clock;
 use platform::db::{Database, Db, Migrations};
-use platform::http::{BodyDeadline, Cursors, Gate, Limits, Proxies};
+use platform::http::{BodyDeadline, Cursors, Gate, Limits, Proxies, admit_service};
 use platform::outbox::{self, Relay};
-use platform::tokens::Verifier;
+use platform::tokens::{KeySource, Verifier};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::WholeTrail;
 use crate::export::Exporter;
 use crate::settings::Settings;
 use crate::sweep::Sweeper;
 use crate::workers::Workers;
 use crate::{StartError, data, openapi, say};
+use far::{Far, FarKeys};
+use here::Here;
 
 /// Everything that requests and workers need. Cloning gives the same one.
 #[derive(Clone)]
@@ -31,10 +45,11 @@ pub(crate) struct House {
     pub(crate) db: Database,
     /// The link for the first administrator, while there is none.
     pub(crate) setup_link: Option<Arc<auth::SetupLink>>,
-    auth: Arc<auth::Service>,
-    users: Arc<users::Service>,
-    permissions: Arc<permissions::Service>,
-    notifications: Arc<notifications::Service>,
+    here: Here,
+    far: Far,
+    /// Watched, when auth lives elsewhere.
+    far_keys: Option<Arc<FarKeys>>,
+    trail: Arc<WholeTrail>,
     exporter: Arc<Exporter>,
     gate: Gate,
     cursors: Cursors,
@@ -67,9 +82,13 @@ pub(crate) async fn migrate(settings: &Settings) -> Result<(), StartError> {
     }
 }
 
+/// Only what the modules that are here need: each service has a database of its own.
 async fn prepare(settings: &Settings) -> Result<Vec<String>, StartError> {
     data::make(&settings.data_dir)?;
-    Database::migrate(&settings.database, &MIGRATIONS)
+    let here = settings.here();
+    let elsewhere = |of: &Migrations| Module::named(of.module).is_some_and(|module| !here.contains(&module));
+    let needed: Vec<Migrations> = MIGRATIONS.into_iter().filter(|of| !elsewhere(of)).collect();
+    Database::migrate_part(&settings.database, &needed, &MIGRATIONS)
         .await
         .map_err(|error| StartError::because("The database can't be brought up to date", error))
 }
@@ -94,7 +113,18 @@ pub(crate) async fn house(settings: &Settings, public: SocketAddr) -> Result<Hou
 
 /// Auth and what it asks, for a command. Where a server runs on an embedded database, that one has brought the tables up
 /// to date and keeps its lock; writing beside it is what SQLite's own locks are for.
+///
+/// # Errors
+/// Also when auth lives elsewhere.
 pub(crate) async fn auth_alone(settings: &Settings) -> Result<auth::Service, StartError> {
+    let here = settings.here();
+    if !here.contains(&Module::Auth) {
+        return Err(StartError(
+            "These settings are of a service without auth: `modules` does not name it. Run the command with the settings \
+             of the service that has it."
+                .to_owned(),
+        ));
+    }
     data::make(&settings.data_dir)?;
     let lock = settings.database.url.sqlite_path().map(|file| data::lock(&file));
     let served = matches!(lock, Some(Err(_)));
@@ -105,18 +135,25 @@ pub(crate) async fn auth_alone(settings: &Settings) -> Result<auth::Service, Sta
     let db = Database::open(&settings.database).await.map_err(unusable)?;
     let (clock, cache) =
         (Clock::system(), platform::cache::Settings { enabled: false, ..settings.cache.clone() });
-    let permissions =
-        permissions::Service::new(db.clone(), clock.clone(), settings.permissions.clone(), &cache);
+    let (master_key, unfit) =
+        (settings.master_key()?, |error| StartError::because("Doorward can't be put together", error));
+    let permissions: Arc<dyn Permissions> = if here.contains(&Module::Permissions) {
+        let settings = settings.permissions.clone();
+        Arc::new(permissions::Service::new(db.clone(), clock.clone(), settings, &cache))
+    } else {
+        let far = Far::new(settings, &master_key, &clock).map_err(unfit)?;
+        Arc::new(RemotePermissions(far.to(Module::Permissions).map_err(unfit)?))
+    };
     let auth = auth::Service::new(auth::Dependencies {
         db,
         clock,
         settings: settings.auth.clone(),
         public_url: settings.public_url(settings.server.public.address)?,
-        master_key: settings.master_key()?,
-        permissions: Arc::new(permissions),
+        master_key,
+        permissions,
         cache,
     });
-    auth.await.map_err(|error| StartError::because("Doorward can't be put together", error))
+    auth.await.map_err(unfit)
 }
 
 async fn build(
@@ -128,42 +165,72 @@ async fn build(
     let public_url = settings.public_url(public)?;
     let cache =
         platform::cache::Settings { enabled: settings.cache.enabled && alone(&db), ..settings.cache.clone() };
+    let (modules, far) = (settings.here(), Far::new(settings, &master_key, &clock)?);
+    let lives_here = |module: Module| modules.contains(&module);
 
-    let permissions =
-        Arc::new(permissions::Service::new(db.clone(), clock.clone(), settings.permissions.clone(), &cache));
-    let auth = auth::Service::new(auth::Dependencies {
-        db: db.clone(),
-        clock: clock.clone(),
-        settings: settings.auth.clone(),
-        public_url: public_url.clone(),
-        master_key: master_key.clone(),
-        permissions: permissions.clone(),
-        cache: cache.clone(),
+    let own_permissions = lives_here(Module::Permissions).then(|| {
+        let settings = settings.permissions.clone();
+        Arc::new(permissions::Service::new(db.clone(), clock.clone(), settings, &cache))
     });
-    let auth = Arc::new(auth.await?);
-    let users = users::Service::new(db.clone(), clock.clone(), auth.clone(), settings.users.clone(), &cache);
-    let users = Arc::new(users);
-    let notifications = Arc::new(notifications::Service::new(notifications::Parts {
-        db: db.clone(),
-        clock: clock.clone(),
-        auth: auth.clone(),
-        users: users.clone(),
-        settings: settings.notifications.clone(),
-        smtp: settings.smtp.clone(),
-        master_key: master_key.clone(),
-        public_url,
-        mailbox: settings.profile.is_development(),
-        notes: Some(settings.data_dir.join("sent")),
-    })?);
+    let permissions: Arc<dyn Permissions> = match &own_permissions {
+        Some(own) => own.clone(),
+        None => Arc::new(RemotePermissions(far.to(Module::Permissions)?)),
+    };
+    let own_auth = if lives_here(Module::Auth) {
+        let dependencies = auth::Dependencies {
+            db: db.clone(),
+            clock: clock.clone(),
+            settings: settings.auth.clone(),
+            public_url: public_url.clone(),
+            master_key: master_key.clone(),
+            permissions: permissions.clone(),
+            cache: cache.clone(),
+        };
+        Some(Arc::new(auth::Service::new(dependencies).await?))
+    } else {
+        None
+    };
+    let auth: Arc<dyn Auth> = match &own_auth {
+        Some(own) => own.clone(),
+        None => Arc::new(RemoteAuth(far.to(Module::Auth)?)),
+    };
+    let own_users = lives_here(Module::Users).then(|| {
+        let settings = settings.users.clone();
+        Arc::new(users::Service::new(db.clone(), clock.clone(), auth.clone(), settings, &cache))
+    });
+    let users: Arc<dyn Users> = match &own_users {
+        Some(own) => own.clone(),
+        None => Arc::new(RemoteUsers(far.to(Module::Users)?)),
+    };
+    let own_notifications = if lives_here(Module::Notifications) {
+        let parts = notifications::Parts {
+            db: db.clone(),
+            clock: clock.clone(),
+            auth: auth.clone(),
+            users: users.clone(),
+            settings: settings.notifications.clone(),
+            smtp: settings.smtp.clone(),
+            master_key: master_key.clone(),
+            public_url: public_url.clone(),
+            mailbox: settings.profile.is_development(),
+            notes: Some(settings.data_dir.join("sent")),
+        };
+        Some(Arc::new(notifications::Service::new(parts)?))
+    } else {
+        None
+    };
+    let notifications: Arc<dyn Notifications> = match &own_notifications {
+        Some(own) => own.clone(),
+        None => Arc::new(RemoteNotifications(far.to(Module::Notifications)?)),
+    };
+    let here = Here {
+        auth: own_auth,
+        users: own_users,
+        permissions: own_permissions,
+        notifications: own_notifications,
+    };
 
-    let subscribers = [
-        auth::subscribers(&auth),
-        users::subscribers(&users),
-        permissions::subscribers(&permissions),
-        notifications::subscribers(&notifications),
-    ]
-    .concat();
-    let desks = Arc::new(Desks::new(db.clone(), subscribers, clock.clone(), settings.bus.clone()));
+    let desks = Arc::new(Desks::new(db.clone(), here.subscribers(), clock.clone(), settings.bus.clone()));
     let broker = settings
         .rabbitmq
         .is_set()
@@ -171,22 +238,32 @@ async fn build(
     let broker = broker.transpose().map_err(|error| error as Box<dyn std::error::Error>)?;
     let bus = broker.clone().map_or_else(|| Arc::clone(&desks) as Arc<dyn Bus>, |broker| broker);
     let relay = Arc::new(Relay::new(db.clone(), bus, clock.clone(), settings.outbox.clone()));
-    let verifier = Verifier::new(auth.issuer(), auth.audience(), auth.clone(), clock.clone());
-    let verifier = verifier.remembering(Cache::new("verified_tokens", &settings.cache));
-    let gate = Gate {
-        verifier: Arc::new(verifier),
-        auth: Arc::clone(&auth) as Arc<dyn Auth>,
-        permissions: permissions.clone(),
+    let (issuer, audience) = settings.auth.issuer_and_audience(&public_url);
+    let far_keys =
+        here.auth.is_none().then(|| Arc::new(FarKeys::new(auth.clone(), (issuer.clone(), audience.clone()))));
+    let keys: Option<Arc<dyn KeySource>> = match (&here.auth, &far_keys) {
+        (Some(own), _) => Some(own.clone()),
+        (None, far) => far.clone().map(|far| far as Arc<dyn KeySource>),
     };
-    let setup_link = auth.setup_link().await?.map(Arc::new);
+    let keys = keys.ok_or_else(|| Error::internal("neither auth nor its keys"))?;
+    let verifier = Verifier::new(issuer, audience, keys, clock.clone());
+    let verifier = verifier.remembering(Cache::new("verified_tokens", &settings.cache));
+    let gate = Gate { verifier: Arc::new(verifier), auth: auth.clone(), permissions: permissions.clone() };
+    let setup_link = match &here.auth {
+        Some(own) => own.setup_link().await?.map(Arc::new),
+        None => None,
+    };
     let cursors = Cursors::new(&master_key.derive("cursors"));
+    let own_trail: Arc<dyn Trail> = Arc::new(OwnTrail(db.clone()));
+    let trail = Arc::new(WholeTrail::new(std::iter::once(own_trail).chain(far.trails()).collect()));
     let exporter = Arc::new(Exporter {
         db: db.clone(),
         clock: clock.clone(),
-        auth: auth.clone(),
-        users: users.clone(),
-        permissions: permissions.clone(),
-        notifications: notifications.clone(),
+        trail: trail.clone(),
+        auth,
+        users,
+        permissions,
+        notifications,
     });
     let limits = Data::new(settings.limits.limits(clock.clone(), &openapi::document()));
     let proxies = Data::new(settings.server.proxies()?);
@@ -195,10 +272,10 @@ async fn build(
     Ok(House {
         db,
         setup_link,
-        auth,
-        users,
-        permissions,
-        notifications,
+        here,
+        far,
+        far_keys,
+        trail,
         exporter,
         gate,
         cursors,
@@ -237,7 +314,10 @@ impl House {
     /// Nobody else works on this database: what a process had claimed that was killed is free again.
     async fn take_over(&self) -> platform::db::Result<()> {
         let events = self.db.transaction(async |tx| outbox::release(tx).await).await?;
-        let messages = self.notifications.take_over().await?;
+        let messages = match &self.here.notifications {
+            Some(own) => own.take_over().await?,
+            None => 0,
+        };
         if events + messages > 0 {
             tracing::info!(events, messages, "What a process had taken that was killed is worked on again.");
         }
@@ -252,18 +332,25 @@ impl House {
             .app_data(self.limits.clone())
             .app_data(self.proxies.clone())
             .app_data(Data::new(self.body_deadline))
-            .app_data(Data::from(self.auth.clone()))
-            .app_data(Data::from(self.users.clone()))
-            .app_data(Data::from(self.permissions.clone()))
-            .app_data(Data::from(self.notifications.clone()))
+            .app_data(Data::from(self.trail.clone()))
             .app_data(Data::from(self.exporter.clone()));
+        self.here.furnish(app);
+    }
+
+    /// What modules that live elsewhere may ask; nothing where none does.
+    pub(crate) fn internal_routes(&self, app: &mut ServiceConfig) {
+        if let Some(admission) = self.far.admission.clone() {
+            app.app_data(admission);
+            self.here.internal_routes(app);
+            let trail = trail_routes(Arc::new(OwnTrail(self.db.clone())));
+            app.service(trail.wrap(from_fn(admit_service)));
+        }
     }
 
     /// Starts what runs beside requests.
     pub(crate) fn work(&self) -> Workers {
         let mut workers = Workers::new();
-        let House { auth, users, permissions, notifications, desks, broker, relay, sweeper, db, .. } =
-            self.clone();
+        let House { desks, broker, relay, sweeper, far_keys, db, .. } = self.clone();
         workers.start("relay", move |stop| owned(&relay, |it| async move { it.run(stop).await }));
         workers.start("bus", move |stop| owned(&desks, |it| async move { it.run(stop).await }));
         if let Some(broker) = broker {
@@ -275,16 +362,16 @@ impl House {
         });
         workers.start("metrics", upkeep);
         workers.start("sweep", move |stop| owned(&sweeper, |it| async move { it.run(stop).await }));
-        workers.start("auth", move |stop| owned(&auth, |it| it.work(stop)));
-        workers.start("users", move |stop| owned(&users, |it| it.work(stop)));
-        workers.start("permissions", move |stop| owned(&permissions, |it| it.work(stop)));
-        workers.start("notifications", move |stop| owned(&notifications, |it| it.work(stop)));
+        if let Some(keys) = far_keys {
+            workers.start("keys", move |stop| owned(&keys, |it| async move { it.watch(stop).await }));
+        }
+        self.here.work(&mut workers);
         workers
     }
 
     /// Ends what would keep the public door open: streams that people read.
     pub(crate) fn end_streams(&self) {
-        self.notifications.end_streams();
+        self.here.notifications.iter().for_each(|it| it.end_streams());
     }
 
     /// Ends the use of the database.
