@@ -181,7 +181,7 @@ impl Proxy {
     pub fn wait_for(&self, paths: &[&str]) {
         let end = Instant::now() + Duration::from_secs(20);
         for path in paths {
-            while !self.status(path).is_some_and(|status| status < 500) {
+            while self.status(path).is_none_or(|status| status >= 500) {
                 assert!(Instant::now() < end, "nobody answers {path} behind {}", self.base);
                 std::thread::sleep(Duration::from_millis(20));
             }
