@@ -78,6 +78,25 @@ impl House {
         Some(house)
     }
 
+    /// Another process beside this one: the same database and the same settings, and a data folder of its own. Both need
+    /// the same `secrets.master_key`.
+    pub fn beside(&self) -> Self {
+        let mut other = Self {
+            process: Command::new("true").spawn().unwrap(),
+            data: TempDir::new().unwrap(),
+            database: self.database.clone(),
+            extra: self.extra.clone(),
+            wrapper: Vec::new(),
+            public: String::new(),
+            management: String::new(),
+            setup_link: None,
+            printed: Vec::new(),
+            transcript: Transcript::default(),
+        };
+        other.start();
+        other
+    }
+
     /// Starts the process on the data that is there and waits until it says that it is ready.
     pub fn start(&mut self) {
         let _ = self.process.wait();
