@@ -76,13 +76,14 @@ impl House {
     /// Starts Doorward in a shape, with settings beyond the default. None when the shape can't be had here; why is
     /// printed.
     pub async fn open(shape: Shape, extra: &[(&str, &str)]) -> Option<Self> {
-        let house = match shape {
+        let mut house = match shape {
             Shape::Embedded => Self::alone(Engine::Sqlite, extra).await?,
             Shape::Postgres => Self::alone(Engine::Postgres, extra).await?,
             Shape::Replicas => Self::replicas(extra).await?,
             Shape::Services => Self::services(extra).await?,
         };
-        Some(Self { shape, ..house })
+        house.shape = shape;
+        Some(house)
     }
 
     async fn alone(engine: Engine, extra: &[(&str, &str)]) -> Option<Self> {
@@ -170,6 +171,11 @@ impl House {
     /// Whether this is one of several processes.
     pub fn has_neighbours(&self) -> bool {
         self.fleet.is_some()
+    }
+
+    /// This process and those beside it.
+    pub fn processes(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.fleet.iter().flat_map(|fleet| &fleet.others))
     }
 
     fn others(&mut self) -> impl Iterator<Item = &mut Self> {
