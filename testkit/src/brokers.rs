@@ -26,7 +26,7 @@ pub struct TestBroker {
     url: String,
     prefix: String,
     channel: Channel,
-    _connection: Connection,
+    connection: Connection,
 }
 
 impl TestBroker {
@@ -45,7 +45,7 @@ impl TestBroker {
         let connection = Connection::connect(url, ConnectionProperties::default()).await.expect("a broker");
         let channel = connection.create_channel().await.expect("a channel");
         let prefix = format!("test-{}", contracts::EventId::new().uuid().simple());
-        Self { url: url.to_owned(), prefix, channel, _connection: connection }
+        Self { url: url.to_owned(), prefix, channel, connection }
     }
 
     /// Where the broker is.
@@ -95,7 +95,7 @@ impl TestBroker {
 
     /// How many messages of a queue are given to nobody yet; `None` when there is no such queue.
     pub async fn waiting(&self, queue: &str) -> Option<u32> {
-        let channel = self._connection.create_channel().await.expect("a channel");
+        let channel = self.connection.create_channel().await.expect("a channel");
         let queue = format!("{}.{queue}", self.prefix);
         let passive = QueueDeclareOptions::durable().passive();
         let found = channel.queue_declare(queue.into(), passive, FieldTable::default()).await;

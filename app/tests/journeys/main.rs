@@ -55,8 +55,13 @@ macro_rules! journey {
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn split() {
-                $crate::house::live_split(stringify!($name), story).await;
+            async fn replicas() {
+                $crate::house::live($crate::house::Shape::Replicas, stringify!($name), story).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn services() {
+                $crate::house::live($crate::house::Shape::Services, stringify!($name), story).await;
             }
         }
     };

@@ -31,6 +31,7 @@ mod lost;
 mod moves;
 mod numbers;
 mod recipes;
+mod replicas;
 mod syncs;
 mod trail;
 

@@ -50,6 +50,12 @@ pub(super) struct Manners {
     pub(super) tells: bool,
 }
 
+/// What waits for the worker, which takes the other end when it begins.
+type Queue<T> = (mpsc::UnboundedSender<T>, Mutex<Option<mpsc::UnboundedReceiver<T>>>);
+
+/// Changes of others, and that they have heard of ours.
+type Told = (mpsc::UnboundedReceiver<Vec<u8>>, mpsc::UnboundedReceiver<Vec<u8>>);
+
 pub(super) struct Replica {
     pub(super) id: String,
     pub(super) manners: Manners,
@@ -60,12 +66,9 @@ pub(super) struct Replica {
     /// The connection, once an epoch was begun for it.
     wire: RwLock<Option<Wire>>,
     nears: RwLock<HashMap<&'static str, Arc<dyn Near>>>,
-    jobs: (mpsc::UnboundedSender<Job>, Mutex<Option<mpsc::UnboundedReceiver<Job>>>),
-    late: (
-        mpsc::UnboundedSender<oneshot::Sender<()>>,
-        Mutex<Option<mpsc::UnboundedReceiver<oneshot::Sender<()>>>>,
-    ),
-    told: Mutex<Option<(mpsc::UnboundedReceiver<Vec<u8>>, mpsc::UnboundedReceiver<Vec<u8>>)>>,
+    jobs: Queue<Job>,
+    late: Queue<oneshot::Sender<()>>,
+    told: Mutex<Option<Told>>,
     /// The beat; whoever holds it visits the database.
     beat: Turn<i64>,
     pub(super) asks: AtomicU64,
@@ -259,7 +262,7 @@ impl Replica {
         &self,
         stop: &CancellationToken,
         jobs: &mut mpsc::UnboundedReceiver<Job>,
-        told: &mut Option<(mpsc::UnboundedReceiver<Vec<u8>>, mpsc::UnboundedReceiver<Vec<u8>>)>,
+        told: &mut Option<Told>,
     ) {
         let mut running = FuturesUnordered::<BoxFuture<'_, ()>>::new();
         let goodbye = self.goodbye(stop);

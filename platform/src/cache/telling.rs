@@ -58,29 +58,32 @@ impl Replica {
         let all = jobs.iter().any(|job| job.changed.is_none());
         let changed: Vec<Changed> =
             jobs.iter().flat_map(|job| job.changed.iter().flatten().cloned()).collect();
-        let mut attempts = 0;
-        while self.manners.tells {
-            let duty = self.lease().duty(Instant::now());
-            match duty {
-                Duty::Free => break,
-                Duty::Wait(until) => tokio::time::sleep_until(until.into()).await,
-                Duty::Tell(held) if attempts < ATTEMPTS && !all => {
-                    attempts += 1;
-                    match self.tell(&held, &changed).await {
-                        Outcome::Heard => break,
-                        Outcome::Again => {}
-                        Outcome::Unheard => attempts = ATTEMPTS,
-                    }
-                }
-                Duty::Tell(_) | Duty::Lost => {
-                    self.suspended().await;
-                    break;
-                }
-            }
+        if self.manners.tells {
+            self.make_known(&changed, all).await;
         }
         for job in jobs {
             // Whoever gave up waiting is not told.
             let _ = job.done.send(());
+        }
+    }
+
+    async fn make_known(&self, changed: &[Changed], all: bool) {
+        let mut attempts = 0;
+        loop {
+            let duty = self.lease().duty(Instant::now());
+            match duty {
+                Duty::Free => return,
+                Duty::Wait(until) => tokio::time::sleep_until(until.into()).await,
+                Duty::Tell(held) if attempts < ATTEMPTS && !all => {
+                    attempts += 1;
+                    match self.tell(&held, changed).await {
+                        Outcome::Heard => return,
+                        Outcome::Again => {}
+                        Outcome::Unheard => attempts = ATTEMPTS,
+                    }
+                }
+                Duty::Tell(_) | Duty::Lost => return self.suspended().await,
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use super::dialect::Db;
 use super::error::{Error, Result};
 
 /// Tables that belong to one database and are not moved.
-const STAY: [&str; 1] = ["platform_migrations"];
+const STAY: [&str; 3] = ["platform_migrations", "platform_replicas", "platform_cache_epoch"];
 
 /// One table.
 #[derive(Debug)]

@@ -149,7 +149,7 @@ async fn send(source: &Database, target: &Database, table: &Table) -> Result<()>
 async fn last(db: &Database, table: &Table) -> Result<Option<Value>> {
     let sql = table.newest(db.dialect());
     let rows: Vec<Row> = diesel::sql_query(sql).load(&mut *db.read().await?).await?;
-    rows.iter().next().map(|row| table.parse(&row.row).map(|row| table.key_of(&row))).transpose()
+    rows.as_slice().first().map(|row| table.parse(&row.row).map(|row| table.key_of(&row))).transpose()
 }
 
 /// The next rows after a key.

@@ -261,12 +261,13 @@ fn a_broker_killed_in_the_middle_of_thousands_of_events_costs_none_of_them() {
         let first = Listener::new("first", &db, &clock, Manner::Takes);
         let second = Listener::new("second", &db, &clock, Manner::Takes);
         let process = Process::start_with(&db, settings, bus_settings(), &[], &[&first, &second]);
-        let mut events = happen_times(&db, &clock, 1_500).await;
-        until("some effects", async || first.effects().await.len() > 300).await;
+        let mut events = happen_times(&db, &clock, 1_000).await;
+        until("some are heard", async || first.calls() > 300).await;
         broker.kill();
-        events.extend(happen_times(&db, &clock, 1_500).await);
+        events.extend(happen_times(&db, &clock, 1_000).await);
         broker.begin().await;
         let all = events.len();
+        until("all are heard", async || first.calls() >= all && second.calls() >= all).await;
         until("all effects", async || {
             first.effects().await.len() >= all && second.effects().await.len() >= all
         })

@@ -28,6 +28,7 @@ impl Process {
     }
 
     /// One that knows of subscribers which run elsewhere.
+    #[expect(clippy::needless_pass_by_value, reason = "whoever calls it makes them for it")]
     pub fn start_with(
         db: &Database,
         settings: rabbit::Settings,

@@ -54,7 +54,7 @@ fn holds_nul(value: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use contracts::auth::AccountPurged;
+    use contracts::auth::AccountVerified;
     use contracts::{Caller, Fact, Time, UserId};
     use serde_json::json;
 
@@ -63,11 +63,11 @@ mod tests {
     #[test]
     fn an_event_comes_back_as_it_was_written_and_anything_else_is_refused_with_a_reason() {
         let caller = Caller { traceparent: Some("00-1-2-01".to_owned()), ..Caller::module("test") };
-        let fact = AccountPurged { user: UserId::new(), address_key: "k".to_owned() };
+        let fact = AccountVerified { user: UserId::new() };
         let event = Event::of(&fact, &caller, Time::from_seconds(1_800_000_000)).unwrap();
         let (body, properties) = write(&event).unwrap();
         assert_eq!(read(&body), Ok(event.clone()));
-        assert_eq!(properties.kind().as_ref().unwrap().as_str(), AccountPurged::TYPE);
+        assert_eq!(properties.kind().as_ref().unwrap().as_str(), AccountVerified::TYPE);
         assert!(properties.headers().as_ref().unwrap().contains_key("traceparent"));
 
         let envelope = serde_json::to_value(&event).unwrap();
