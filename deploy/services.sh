@@ -12,6 +12,7 @@
 #
 # A service is six functions, NAME_missing, NAME_running, NAME_up, NAME_down, NAME_pid and NAME_env, and its name in ALL.
 set -euo pipefail
+PATH=$PATH:/usr/sbin
 
 ALL=(postgres redis rabbitmq)
 FOLDER=${DOORWARD_SERVICES:-${TMPDIR:-/tmp}/doorward-services-$(id -u)}

@@ -1,11 +1,14 @@
-//! `GET /api/v1/audit-events`: the audit trail for administrators. The trail is platform's; who may read it is decided
-//! here, where permissions are known.
+//! `GET /api/v1/audit-events`: the audit trail for administrators, whole wherever it is asked for. The trail is platform's;
+//! who may read it is decided here, where permissions are known, and so is where its parts are.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
 
 use actix_web::get;
 use actix_web::web::Data;
-use contracts::{AuditEventId, Error, SessionId, Time};
-use platform::audit::{self, Filter, Record};
-use platform::db::Database;
+use contracts::trail::{ListEntries, Trail, TrailEntry};
+use contracts::{AuditEventId, Caller, Error, SessionId, Time};
+use futures_util::future::try_join_all;
 use platform::http::{Allowed, Cursors, Limit, Page, Problem, Query, RightProblems};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -43,7 +46,7 @@ pub(crate) struct AuditQuery {
 pub(crate) struct AuditActor {
     /// `user`, `module` or `anonymous`.
     #[serde(rename = "type")]
-    actor_type: &'static str,
+    actor_type: String,
     /// The user's id or the module's name.
     id: Option<String>,
     /// The login it came from.
@@ -69,7 +72,7 @@ pub(crate) struct AuditEvent {
     /// What was done, as a stable word.
     action: String,
     /// `succeeded`, `refused` or `failed`.
-    outcome: &'static str,
+    outcome: String,
     actor: AuditActor,
     subject: AuditSubject,
     /// The request it belongs to; the same id stands in its answer and in the log.
@@ -86,15 +89,15 @@ pub(crate) struct AuditEvent {
     after: Option<Value>,
 }
 
-impl From<Record> for AuditEvent {
-    fn from(record: Record) -> Self {
+impl From<TrailEntry> for AuditEvent {
+    fn from(record: TrailEntry) -> Self {
         Self {
             id: record.id,
             at: record.at,
             action: record.action,
-            outcome: record.outcome.as_str(),
+            outcome: record.outcome,
             actor: AuditActor {
-                actor_type: record.actor_type.as_str(),
+                actor_type: record.actor_type,
                 id: record.actor_id,
                 session_id: record.session,
             },
@@ -105,6 +108,30 @@ impl From<Record> for AuditEvent {
             before: record.before,
             after: record.after,
         }
+    }
+}
+
+/// The audit trail with all of its parts: of this process's database, and of every other service's.
+pub(crate) struct WholeTrail(Vec<Arc<dyn Trail>>);
+
+impl WholeTrail {
+    pub(crate) fn new(parts: Vec<Arc<dyn Trail>>) -> Self {
+        Self(parts)
+    }
+
+    /// At most `ask.limit` entries, newest first. An entry that is in several databases, because one was made of a copy
+    /// of the other, is one.
+    ///
+    /// # Errors
+    /// When a part can't be read: a page with gaps would pass for the whole.
+    pub(crate) async fn list(&self, caller: &Caller, ask: &ListEntries) -> Result<Vec<TrailEntry>, Error> {
+        let parts = self.0.iter().map(|part| part.list_entries(caller, ask.clone()));
+        let parts = try_join_all(parts).await?;
+        let mut all: Vec<TrailEntry> = parts.into_iter().flat_map(|part| part.items).collect();
+        all.sort_by_key(|entry| Reverse((entry.at, entry.id)));
+        all.dedup_by_key(|entry| entry.id);
+        all.truncate(usize::try_from(ask.limit).unwrap_or(usize::MAX));
+        Ok(all)
     }
 }
 
@@ -120,25 +147,31 @@ const LIST: &str = "audit-events";
 )]
 #[get("/api/v1/audit-events")]
 pub(crate) async fn list_audit_events(
-    _: Allowed<ReadAuditEvents>,
+    reader: Allowed<ReadAuditEvents>,
     Query(query): Query<AuditQuery>,
-    db: Data<Database>,
+    trail: Data<WholeTrail>,
     cursors: Data<Cursors>,
 ) -> Result<Page<AuditEvent>, Problem> {
-    Ok(page(&db, &cursors, query).await?)
+    Ok(page(&trail, &cursors, &reader.user.caller, query).await?)
 }
 
-async fn page(db: &Database, cursors: &Cursors, query: AuditQuery) -> Result<Page<AuditEvent>, Error> {
-    let after = query.cursor.map(|cursor| cursors.decode(LIST, &cursor)).transpose()?;
-    let filter = Filter {
+async fn page(
+    trail: &WholeTrail,
+    cursors: &Cursors,
+    caller: &Caller,
+    query: AuditQuery,
+) -> Result<Page<AuditEvent>, Error> {
+    let limit = query.limit.get();
+    let ask = ListEntries {
         actor_id: query.actor_id,
         action: query.action,
         subject_id: query.subject_id,
         from: query.from,
         to: query.to,
+        after: query.cursor.map(|cursor| cursors.decode(LIST, &cursor)).transpose()?,
+        limit: limit + 1,
     };
-    let limit = query.limit.get();
-    let mut records = audit::list(&mut *db.read().await?, &filter, after, limit + 1).await?;
+    let mut records = trail.list(caller, &ask).await?;
     let more = records.len() > limit as usize;
     records.truncate(limit as usize);
     let last = records.last().filter(|_| more).map(|record| (record.at, record.id));

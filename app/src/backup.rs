@@ -10,7 +10,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use contracts::{Caller, Time};
+use contracts::{Caller, Module, Time};
 use platform::clock::Clock;
 use platform::db::{Database, DatabaseUrl, Settings as DatabaseSettings};
 use serde::{Deserialize, Serialize};
@@ -87,7 +87,8 @@ pub(crate) async fn restore(settings: &Settings, file: &Path, keep_sessions: boo
     Database::inspect(&at(&draft.0, settings), &MIGRATIONS)
         .await
         .map_err(|error| StartError::because("The backup can't be used", error))?;
-    let ended = if keep_sessions { None } else { Some(close(settings, &draft.0).await?) };
+    let has_sessions = settings.here().contains(&Module::Auth);
+    let ended = if keep_sessions || !has_sessions { None } else { Some(close(settings, &draft.0).await?) };
     let replaced = set_aside(settings, &database).await?;
     draft.become_new(&database).map_err(|error| unwritten(&database, &error))?;
     let kept = replaced.map(|path| format!("\nWhat was there before is kept in {}.", path.display()));
@@ -95,6 +96,7 @@ pub(crate) async fn restore(settings: &Settings, file: &Path, keep_sessions: boo
         Some(auth::Closed { sessions, requests }) => format!(
             "Sessions were ended: {sessions}; one-time links closed: {requests}. Everybody has to log in again."
         ),
+        None if !has_sessions => "There are no sessions in it: auth lives elsewhere.".to_owned(),
         None => "Sessions and one-time links are kept; those that ended after that backup are alive again."
             .to_owned(),
     };

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use auth::{FirstAccess, Service};
 use clap::Args;
 use contracts::{Caller, Error};
+use platform::tokens::ServiceKey;
 
 use crate::settings::Settings;
 use crate::{StartError, compose, say};
@@ -103,6 +104,15 @@ pub(crate) async fn rotate_keys(settings: &Settings, compromised: bool) -> Resul
         )
     };
     say(&format!("Made the signing key {}. {what}", rotated.kid))
+}
+
+/// Prints the public half of this service's own key.
+pub(crate) fn show_service_key(settings: &Settings) -> Result<(), StartError> {
+    let key = ServiceKey::parse(settings.peers.key.expose()).map_err(|error| {
+        let why = error.to_string().replace("master ", "");
+        StartError::because("peers.key can't be used", why)
+    })?;
+    say(&key.public())
 }
 
 /// What was wrong, with every broken rule.

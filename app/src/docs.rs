@@ -1,4 +1,4 @@
-//! `/openapi.json` and `/docs`: what Doorward can do, for machines and for people. The page brings everything with it
+//! `/openapi.json`, `/asyncapi.json` and `/docs`: what Doorward can do, for machines and for people. The page brings everything with it
 //! and loads nothing from elsewhere.
 
 use std::sync::Arc;
@@ -13,9 +13,15 @@ use utoipa_swagger_ui::Config;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The document, as it is served: made once for all workers.
+/// Where they are, as they are mounted.
+pub(crate) const PATHS: [&str; 4] = ["/openapi.json", "/asyncapi.json", "/docs", "/docs/{file:.*}"];
+
+/// The documents, as they are served: made once for all workers.
 #[derive(Clone)]
-pub(crate) struct Document(pub(crate) Arc<str>);
+pub(crate) struct Documents {
+    pub(crate) openapi: Arc<str>,
+    pub(crate) asyncapi: Arc<str>,
+}
 
 /// The routes, which are not part of the document they show.
 pub(crate) fn routes(routes: &mut ServiceConfig) {
@@ -23,16 +29,26 @@ pub(crate) fn routes(routes: &mut ServiceConfig) {
     routes
         .app_data(Data::new(Arc::new(page)))
         .service(openapi_json)
+        .service(asyncapi_json)
         .service(docs_without_slash)
         .service(docs);
 }
 
 #[get("/openapi.json")]
-async fn openapi_json(document: Data<Document>) -> HttpResponse {
+async fn openapi_json(documents: Data<Documents>) -> HttpResponse {
+    json(&documents.openapi)
+}
+
+#[get("/asyncapi.json")]
+async fn asyncapi_json(documents: Data<Documents>) -> HttpResponse {
+    json(&documents.asyncapi)
+}
+
+fn json(document: &Arc<str>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-cache"))
         .content_type("application/json")
-        .body(document.0.to_string())
+        .body(document.to_string())
 }
 
 #[get("/docs")]

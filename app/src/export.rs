@@ -12,9 +12,10 @@ use actix_web::{HttpResponse, get};
 use contracts::auth::Auth;
 use contracts::notifications::Notifications;
 use contracts::permissions::Permissions;
+use contracts::trail::{ListEntries, TrailEntry};
 use contracts::users::Users;
 use contracts::{Caller, Error, ExportPerson, Time, UserId};
-use platform::audit::{self, Entry, Filter, Outcome, Record};
+use platform::audit::{self, Entry, Outcome};
 use platform::clock::Clock;
 use platform::db::{Database, DbConn};
 use platform::http::{Problem, User, UserProblems};
@@ -22,6 +23,8 @@ use platform::limits::{self, Bucket, Limit};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
+
+use crate::audit::WholeTrail;
 
 /// The shape of the document; rises when something in it is renamed or taken away.
 const VERSION: u32 = 1;
@@ -36,6 +39,7 @@ const ENTRIES: u32 = 10_000;
 pub(crate) struct Exporter {
     pub(crate) db: Database,
     pub(crate) clock: Clock,
+    pub(crate) trail: Arc<WholeTrail>,
     pub(crate) auth: Arc<dyn Auth>,
     pub(crate) users: Arc<dyn Users>,
     pub(crate) permissions: Arc<dyn Permissions>,
@@ -95,20 +99,20 @@ impl Exporter {
             self.notifications.export_person(caller, ask).await?,
         ];
         let mut sections: Map<String, Value> = parts.into_iter().flat_map(|part| part.sections).collect();
-        let (entries, cut) = self.trail(user).await?;
+        let (entries, cut) = self.entries(caller, user).await?;
         sections.insert("audit_events".to_owned(), json!({ "items": entries, "older_left_out": cut }));
         self.write_down(caller, user, now).await?;
         Ok(PersonView { version: VERSION, generated_at: now, user_id: user, sections })
     }
 
     /// What was done to or by a person, the newest first, and whether there is more.
-    async fn trail(&self, user: UserId) -> Result<(Vec<Value>, bool), Error> {
+    async fn entries(&self, caller: &Caller, user: UserId) -> Result<(Vec<Value>, bool), Error> {
         let own = user.to_string();
-        let c = &mut *self.db.read().await?;
-        let about = Filter { subject_id: Some(own.clone()), ..Filter::default() };
-        let by = Filter { actor_id: Some(own.clone()), ..Filter::default() };
-        let mut all = audit::list(c, &about, None, ENTRIES).await?;
-        all.extend(audit::list(c, &by, None, ENTRIES).await?);
+        let newest = ListEntries { limit: ENTRIES, ..ListEntries::default() };
+        let about = ListEntries { subject_id: Some(own.clone()), ..newest.clone() };
+        let by = ListEntries { actor_id: Some(own.clone()), ..newest };
+        let mut all = self.trail.list(caller, &about).await?;
+        all.extend(self.trail.list(caller, &by).await?);
         all.sort_unstable_by_key(|entry| std::cmp::Reverse((entry.at, entry.id)));
         all.dedup_by_key(|entry| entry.id);
         let cut = all.len() > ENTRIES as usize;
@@ -132,14 +136,14 @@ impl Exporter {
 
 /// An entry as the person may see it: where others are concerned, without who and where they were, and of what was done
 /// to others, only what it was.
-fn told(entry: &Record, own: &str) -> Value {
+fn told(entry: &TrailEntry, own: &str) -> Value {
     let mine = entry.actor_id.as_deref() == Some(own);
     let about_me = entry.subject_id == own;
-    let actor = if mine { "you" } else { entry.actor_type.as_str() };
+    let actor = if mine { "you" } else { &entry.actor_type };
     let told = [
         ("at", json!(entry.at)),
         ("action", json!(entry.action)),
-        ("outcome", json!(entry.outcome.as_str())),
+        ("outcome", json!(entry.outcome)),
         ("actor", json!(actor)),
         ("subject_type", json!(entry.subject_type)),
     ];

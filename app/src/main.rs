@@ -3,6 +3,7 @@
 //! Reads the command, loads the settings, and hands over. What goes wrong before anything runs is told in a sentence
 //! on standard error, and the exit status is 1; what a command prints is on standard output.
 
+mod asyncapi;
 mod audit;
 mod backup;
 mod commands;
@@ -14,10 +15,12 @@ mod events;
 mod export;
 mod limits;
 mod openapi;
+mod proxy;
 mod server;
 mod settings;
 mod storage;
 mod sweep;
+mod tls;
 mod workers;
 
 use std::io::Write;
@@ -52,7 +55,7 @@ enum Command {
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Look after the keys that access tokens are signed with
+    /// Look after keys: those that access tokens are signed with, and this service's own
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Look after administrators
@@ -79,6 +82,10 @@ enum Command {
     Storage(StorageCommand),
     /// Print the OpenAPI document
     Openapi,
+    /// Print the configuration of a reverse proxy that stands in front of several processes
+    Proxy(proxy::Wanted),
+    /// Print the AsyncAPI document: the events, as they are on the broker
+    Asyncapi,
     /// Find out what hashing a password may cost on this machine, and print the settings for it
     TuneHash {
         /// How long one hash may take here, in milliseconds
@@ -131,6 +138,8 @@ enum KeysCommand {
         #[arg(long)]
         compromised: bool,
     },
+    /// Print the public half of this service's own key, for the settings of the other services
+    Service,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -179,6 +188,9 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
         Command::Keys(KeysCommand::Rotate { compromised }) => {
             runtime()?.block_on(commands::rotate_keys(&load()?, compromised))
         }
+        Command::Keys(KeysCommand::Service) => {
+            commands::show_service_key(&Settings::sketch(arguments.config.as_deref())?)
+        }
         Command::Admin(AdminCommand::Create(new)) => {
             runtime()?.block_on(commands::create_administrator(&load()?, &new))
         }
@@ -199,6 +211,10 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
         Command::Storage(StorageCommand::Copy(way)) => runtime()?.block_on(storage::copy(&load()?, way)),
         Command::Openapi => say(&openapi::text(&openapi::document())
             .map_err(|error| StartError::because("No OpenAPI document", error))?),
+        Command::Proxy(wanted) => proxy::print(&Settings::sketch(arguments.config.as_deref())?, &wanted),
+        Command::Asyncapi => {
+            say(&asyncapi::text().map_err(|error| StartError::because("No AsyncAPI document", error))?)
+        }
         Command::TuneHash { target_ms } => tune_hash(target_ms),
         Command::Version => say(concat!("doorward ", env!("CARGO_PKG_VERSION"))),
     }

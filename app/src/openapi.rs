@@ -4,23 +4,37 @@
 mod tidy;
 
 use actix_web::App;
+use contracts::Module;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContactBuilder, HttpMethod, InfoBuilder, License, OpenApi, OpenApiBuilder, PathItem};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-/// The routes of the public listener that are part of the document.
-pub(crate) fn routes(routes: &mut ServiceConfig<'_>) {
+/// The routes of the public listener that are part of the document, in a process that has these modules.
+pub(crate) fn routes(here: &[Module]) -> impl FnOnce(&mut ServiceConfig<'_>) {
+    move |routes| {
+        every_process(routes);
+        here.iter().for_each(|module| routes_of(*module, routes));
+    }
+}
+
+/// What every process answers.
+pub(crate) fn every_process(routes: &mut ServiceConfig<'_>) {
     routes
         .service(crate::server::livez)
         .service(crate::server::readyz)
-        .service(crate::audit::list_audit_events)
-        .service(crate::export::export_me)
-        .configure(auth::routes)
-        .configure(users::routes)
-        .configure(permissions::routes)
-        .configure(notifications::routes);
+        .service(crate::audit::list_audit_events);
+}
+
+/// What a module answers, wherever it is.
+pub(crate) fn routes_of(module: Module, routes: &mut ServiceConfig<'_>) {
+    match module {
+        Module::Auth => routes.configure(auth::routes),
+        Module::Users => routes.service(crate::export::export_me).configure(users::routes),
+        Module::Permissions => routes.configure(permissions::routes),
+        Module::Notifications => routes.configure(notifications::routes),
+    };
 }
 
 /// The document before the routes are in it.
@@ -84,9 +98,10 @@ fn finish(mut document: OpenApi) -> OpenApi {
     document
 }
 
-/// The whole document.
+/// The whole document, wherever the modules are.
 pub(crate) fn document() -> OpenApi {
-    let (_, document) = App::new().into_utoipa_app().openapi(empty()).configure(routes).split_for_parts();
+    let app = App::new().into_utoipa_app().openapi(empty()).configure(routes(&Module::ALL));
+    let (_, document) = app.split_for_parts();
     finish(document)
 }
 

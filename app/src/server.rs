@@ -1,7 +1,7 @@
 //! The two listeners, from opening their doors to closing them.
 //!
-//! Public: the API, its documentation, and in development the mailbox. Management: metrics, liveness, readiness, and
-//! nothing that a user calls. A stop that is asked for first says that Doorward is not ready any more, then closes the
+//! Public: the API, its documentation, and in development the mailbox. Management: metrics, liveness, readiness, and what
+//! modules in other processes ask; nothing that a user calls. A stop that is asked for first says that Doorward is not ready any more, then closes the
 //! public door and lets what is inside finish, and ends the workers last.
 
 use std::net::{SocketAddr, TcpListener};
@@ -13,16 +13,17 @@ use actix_web::dev::Server;
 use actix_web::http::header;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer, get};
-use contracts::Error;
+use contracts::{Error, Module};
 use platform::db::Database;
 use platform::http::{Methods, Problem, Problems, RequestContext, fallback};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use utoipa_actix_web::AppExt;
 
 use crate::compose::{self, House};
-use crate::docs::{self, Document};
+use crate::docs::{self, Documents};
 use crate::settings::Settings;
-use crate::{StartError, openapi, say};
+use crate::tls::note_certificate;
+use crate::{StartError, asyncapi, openapi, say};
 
 /// Runs until it is asked to stop.
 pub(crate) async fn serve(settings: Settings) -> Result<(), StartError> {
@@ -34,7 +35,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), StartError> {
     let ready = Readiness::default();
     let document = openapi::document();
     let public = welcome(public, &house, &settings, &ready, &document)?;
-    let management = manage(management, &house, &ready)?;
+    let management = manage(management, &house, &settings, &ready)?;
     let workers = house.work();
     let signals = Signals::listen()?;
     ready.set(true);
@@ -82,25 +83,28 @@ fn welcome(
     ready: &Readiness,
     document: &utoipa::openapi::OpenApi,
 ) -> Result<Server, StartError> {
-    let text: Arc<str> =
-        openapi::text(document).map_err(|error| StartError::because("No OpenAPI document", error))?.into();
+    let unwritten = |error| StartError::because("No document of the interface", error);
+    let documents = Documents {
+        openapi: openapi::text(document).map_err(unwritten)?.into(),
+        asyncapi: asyncapi::text().map_err(unwritten)?.into(),
+    };
     // What is not in the document is a page or a file of one.
     let methods = Data::new(Methods::of(document).others("GET"));
-    let document = Data::new(Document(text));
-    let (house, ready, development) =
-        (house.clone(), Data::new(ready.clone()), settings.profile.is_development());
+    let documents = Data::new(documents);
+    let (house, ready, here) = (house.clone(), Data::new(ready.clone()), settings.here());
+    let mailbox = settings.profile.is_development() && here.contains(&Module::Notifications);
     let server = HttpServer::new(move || {
         let (app, _) = App::new()
             .wrap(RequestContext)
-            .app_data(document.clone())
+            .app_data(documents.clone())
             .app_data(methods.clone())
             .app_data(ready.clone())
             .configure(|app| house.furnish(app))
             .into_utoipa_app()
-            .configure(openapi::routes)
+            .configure(openapi::routes(&here))
             .split_for_parts();
         let app = app.configure(docs::routes);
-        let app = if development { app.configure(notifications::dev_routes) } else { app };
+        let app = if mailbox { app.configure(notifications::dev_routes) } else { app };
         app.default_service(web::to(fallback))
     });
     let server = server
@@ -112,7 +116,14 @@ fn welcome(
 }
 
 /// The management listener.
-fn manage(listener: TcpListener, house: &House, ready: &Readiness) -> Result<Server, StartError> {
+fn manage(
+    listener: TcpListener,
+    house: &House,
+    settings: &Settings,
+    ready: &Readiness,
+) -> Result<Server, StartError> {
+    let tls = settings.server.management.tls.server()?;
+    let house = house.clone();
     let (db, ready) = (Data::new(house.db.clone()), Data::new(ready.clone()));
     let methods = Data::new(Methods::default().others("GET"));
     let server = HttpServer::new(move || {
@@ -124,9 +135,19 @@ fn manage(listener: TcpListener, house: &House, ready: &Readiness) -> Result<Ser
             .service(livez)
             .service(readyz)
             .service(metrics)
+            .configure(|app| house.internal_routes(app))
             .default_service(web::to(fallback))
     });
-    let server = server.workers(1).disable_signals().shutdown_timeout(1).listen(listener);
+    // Kept for longer than peers keep idle connections, so that an ask never meets a closing one.
+    let server = server
+        .disable_signals()
+        .shutdown_timeout(settings.server.grace_seconds)
+        .keep_alive(Duration::from_secs(75))
+        .on_connect(note_certificate);
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls),
+        None => server.listen(listener),
+    };
     Ok(server.map_err(unserved)?.run())
 }
 
@@ -208,7 +229,11 @@ fn greeting(settings: &Settings, addresses: Addresses, house: &House) -> String 
     if settings.profile.is_development() {
         line("Mailbox", &format!("http://{public}/dev/mailbox"));
     }
-    line("Management", &format!("http://{}", addresses.management));
+    let scheme = if settings.server.management.tls.certificate_file.is_empty() { "http" } else { "https" };
+    line("Management", &format!("{scheme}://{}", addresses.management));
+    if !settings.has_every_module() {
+        line("Modules", &settings.modules.join(", "));
+    }
     line("Data", &settings.data_dir.display().to_string());
     if let Some(link) = &house.setup_link {
         line("Set-up", link.reveal());

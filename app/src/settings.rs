@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use contracts::Module;
 use platform::http::Proxies;
 use platform::settings::{MasterKey, Secret};
 use serde::Deserialize;
@@ -14,6 +15,7 @@ use url::Url;
 
 use crate::effective::{self, Inputs};
 use crate::limits::LimitSettings;
+use crate::tls::TlsSettings;
 use crate::{StartError, data};
 
 /// The defaults: complete, so that what is not in them is not a setting.
@@ -26,6 +28,9 @@ pub(crate) struct Settings {
     pub(crate) profile: Profile,
     pub(crate) data_dir: PathBuf,
     pub(crate) public_url: String,
+    /// By name; see [`Settings::here`].
+    pub(crate) modules: Vec<String>,
+    pub(crate) peers: platform::peers::Settings,
     pub(crate) server: ServerSettings,
     pub(crate) database: platform::db::Settings,
     pub(crate) limits: LimitSettings,
@@ -34,7 +39,8 @@ pub(crate) struct Settings {
     pub(crate) cache: platform::cache::Settings,
     pub(crate) redis: platform::redis::Settings,
     pub(crate) outbox: platform::outbox::Settings,
-    pub(crate) bus: platform::bus::local::Settings,
+    pub(crate) bus: platform::bus::Settings,
+    pub(crate) rabbitmq: platform::bus::rabbit::Settings,
     pub(crate) retention: RetentionSettings,
     pub(crate) auth: auth::Settings,
     pub(crate) users: users::Settings,
@@ -70,7 +76,7 @@ impl fmt::Display for Profile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ServerSettings {
     pub(crate) public: ListenerSettings,
-    pub(crate) management: ListenerSettings,
+    pub(crate) management: ManagementSettings,
     pub(crate) drain_seconds: u64,
     pub(crate) grace_seconds: u64,
     pub(crate) trusted_proxies: Vec<String>,
@@ -113,6 +119,14 @@ pub(crate) struct ListenerSettings {
     pub(crate) address: SocketAddr,
 }
 
+/// The listener that no user reaches.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ManagementSettings {
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: TlsSettings,
+}
+
 /// What only the operator knows.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -131,6 +145,11 @@ pub(crate) struct RetentionSettings {
 impl Settings {
     /// Reads the settings: the defaults, then the file, then the environment.
     pub(crate) fn load(file: Option<&Path>) -> Result<Self, StartError> {
+        Self::sketch(file)?.checked()
+    }
+
+    /// The same without looking whether they are fit for use: for what is asked while they are being written.
+    pub(crate) fn sketch(file: Option<&Path>) -> Result<Self, StartError> {
         let file = file.map(named).transpose()?;
         Self::join(file.as_ref().map(|(path, text)| (path.as_str(), text.as_str())), &environment())
     }
@@ -150,8 +169,12 @@ impl Settings {
             let file = settings.data_dir.join("doorward.db");
             settings.database.url = format!("sqlite:{}", file.display()).as_str().into();
         }
-        let problems = settings.problems();
-        if problems.is_empty() { Ok(settings) } else { Err(StartError(problems.join("\n"))) }
+        Ok(settings)
+    }
+
+    fn checked(self) -> Result<Self, StartError> {
+        let problems = self.problems();
+        if problems.is_empty() { Ok(self) } else { Err(StartError(problems.join("\n"))) }
     }
 
     /// Everything that is wrong, a sentence each.
@@ -178,9 +201,12 @@ impl Settings {
         } else if let Err(error) = MasterKey::parse(self.secrets.master_key.expose()) {
             problems.push(format!("secrets.master_key can't be used: {error}"));
         }
+        problems.extend(self.problems_of_modules());
         problems.extend(self.server.problems());
+        problems.extend(self.server.management.tls.problems());
         problems.extend(self.database.problems());
         problems.extend(self.limits.problems());
+        problems.extend(self.rabbitmq.problems(self.outbox.deadline_ms));
         problems.extend(self.cache.problems());
         problems.extend(self.redis.problems());
         problems.extend(self.auth.problems());
@@ -188,6 +214,60 @@ impl Settings {
         problems.extend(self.notifications.problems());
         problems.extend(self.smtp.problems(development));
         problems
+    }
+
+    /// What is wrong with what is here and what is elsewhere.
+    fn problems_of_modules(&self) -> Vec<String> {
+        let unknown = self.modules.iter().filter(|name| Module::named(name).is_none());
+        let mut problems: Vec<String> = unknown
+            .map(|name| {
+                format!("`modules` names {name:?}: there are auth, users, permissions and notifications.")
+            })
+            .collect();
+        if self.modules.is_empty() {
+            problems.push(
+                "`modules` is empty: name at least one of auth, users, permissions and notifications."
+                    .to_owned(),
+            );
+        }
+        if problems.is_empty() {
+            problems.extend(self.peers.problems(&self.here()));
+        }
+        if !self.has_every_module() {
+            if !self.rabbitmq.is_set() {
+                problems.push(
+                    "rabbitmq.url is not set, and not every module is in `modules`: set it to the broker that carries \
+                     events between the services, the same for each."
+                        .to_owned(),
+                );
+            }
+            if self.secrets.master_key.expose().is_empty() {
+                problems.push(
+                    "secrets.master_key is not set, and not every module is in `modules`: set it to the same for every \
+                     service (`openssl rand -base64 32`)."
+                        .to_owned(),
+                );
+            }
+            if self.public_url.is_empty() {
+                problems.push(
+                    "public_url is not set, and not every module is in `modules`: set it to the same for every service, \
+                     the address of the reverse proxy in front of them."
+                        .to_owned(),
+                );
+            }
+        }
+        problems
+    }
+
+    /// The modules that live in this process, each once.
+    pub(crate) fn here(&self) -> Vec<Module> {
+        let named = |module: &Module| self.modules.iter().any(|name| name == module.as_str());
+        Module::ALL.into_iter().filter(named).collect()
+    }
+
+    /// Whether nothing lives elsewhere.
+    pub(crate) fn has_every_module(&self) -> bool {
+        self.here().len() == Module::ALL.len()
     }
 
     /// Where people reach Doorward; in development the public listener, when nothing else is said.
@@ -238,7 +318,8 @@ mod tests {
     fn join(file: &str, environment: &[(&str, &str)]) -> Result<Settings, String> {
         let environment: Vec<_> =
             environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Settings::join(Some(("my.toml", file)), &environment).map_err(|error| error.to_string())
+        let joined = Settings::join(Some(("my.toml", file)), &environment).and_then(Settings::checked);
+        joined.map_err(|error| error.to_string())
     }
 
     #[test]
@@ -252,7 +333,10 @@ mod tests {
         assert_eq!(settings.log, platform::telemetry::Settings::default());
         let same = |file: String, code: String| assert_eq!(file, code);
         same(format!("{:?}", settings.outbox), format!("{:?}", platform::outbox::Settings::default()));
-        same(format!("{:?}", settings.bus), format!("{:?}", platform::bus::local::Settings::default()));
+        same(format!("{:?}", settings.peers), format!("{:?}", platform::peers::Settings::default()));
+        same(format!("{:?}", settings.bus), format!("{:?}", platform::bus::Settings::default()));
+        let rabbitmq = platform::bus::rabbit::Settings::default();
+        same(format!("{:?}", settings.rabbitmq), format!("{rabbitmq:?}"));
         same(format!("{:?}", settings.notifications), format!("{:?}", notifications::Settings::default()));
     }
 

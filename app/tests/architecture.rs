@@ -31,8 +31,9 @@ const EDGES: [(&str, &[&str]); 9] = [
 ];
 
 /// Libraries with one home.
-const HOMES: [(&str, &[&str]); 6] = [
+const HOMES: [(&str, &[&str]); 7] = [
     ("argon2", &["doorward-auth", "doorward-bench"]),
+    ("lapin", &["doorward-platform", "doorward-testkit"]),
     ("lettre", &["doorward-notifications"]),
     ("minijinja", &["doorward-notifications"]),
     ("redis", &["doorward-platform"]),
@@ -45,7 +46,7 @@ const ROOMS: [&str; 9] =
     ["error", "events", "http", "lib", "model", "schema", "service", "settings", "store"];
 
 /// The rooms of the platform.
-const PLATFORM_ROOMS: [&str; 17] = [
+const PLATFORM_ROOMS: [&str; 18] = [
     "audit",
     "bus",
     "cache",
@@ -58,6 +59,7 @@ const PLATFORM_ROOMS: [&str; 17] = [
     "limits",
     "metrics",
     "outbox",
+    "peers",
     "redis",
     "schema",
     "settings",

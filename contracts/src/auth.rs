@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::event::facts;
 use crate::wire::contract;
 use crate::{
-    Concealed, EmailAddress, Error, ExportPerson, OneTimeRequestId, PersonalData, SessionId, Time, UserId,
+    Concealed, EmailAddress, Error, ExportPerson, Module, OneTimeRequestId, PersonalData, SessionId, Time,
+    UserId,
 };
 
 /// What an account may do.
@@ -210,27 +211,44 @@ pub struct Accounts {
     pub items: Vec<Account>,
 }
 
+/// Asks for the keys that access tokens are verified with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishKeys {}
+
+/// The keys, and for what tokens they are good.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PublishedKeys {
+    /// Whoever makes the tokens.
+    pub issuer: String,
+    /// For whom they are.
+    pub audience: String,
+    /// A JWK set (RFC 7517) without private halves.
+    pub jwks: serde_json::Value,
+}
+
 contract! {
     /// What other modules may ask of auth.
     "auth" Auth / RemoteAuth / auth_routes {
         /// One account, or none when there is no such person.
-        find_account(FindAccount) -> Option<Account>;
+        repeatable find_account(FindAccount) -> Option<Account>, by &[Module::Users, Module::Notifications];
         /// Whether a session may still act; false for one that never was.
-        check_session(CheckSession) -> SessionStanding;
+        repeatable check_session(CheckSession) -> SessionStanding, by &Module::ALL;
         /// The link of a request. `Gone` when it is spent or over, `NotFound` when it never was.
-        mint_link(MintLink) -> MintedLink;
+        once mint_link(MintLink) -> MintedLink, by &[Module::Notifications];
         /// Makes an account. `Conflict` when the address has another owner, `Invalid` for a password that breaks a
         /// rule; the account as it is when this id has one already.
-        create_account(CreateAccount) -> Account;
+        long create_account(CreateAccount) -> Account, by &[Module::Users];
         /// Changes an account. `NotFound` when there is none, `Conflict` when the revision is another one, the new
         /// address has an owner, or nobody would be left who is administrator.
-        change_account(ChangeAccount) -> Account;
+        once change_account(ChangeAccount) -> Account, by &[Module::Users];
         /// Takes over accounts from elsewhere.
-        import_accounts(ImportAccounts) -> ImportedAccounts;
+        long import_accounts(ImportAccounts) -> ImportedAccounts, by &[Module::Users];
         /// Accounts in the order of their ids, deleted ones too, until they are purged.
-        list_accounts(ListAccounts) -> Accounts;
+        repeatable list_accounts(ListAccounts) -> Accounts, by &[Module::Users];
         /// Everything auth knows about a person: `account`, `sessions`.
-        export_person(ExportPerson) -> PersonalData;
+        repeatable export_person(ExportPerson) -> PersonalData, by &[Module::Users];
+        /// The keys that access tokens are verified with, for processes that have no auth of their own.
+        repeatable publish_keys(PublishKeys) -> PublishedKeys, by &Module::ALL;
     }
 }
 

@@ -103,16 +103,40 @@ impl Event {
     }
 }
 
+/// What a fact looks like, for documents that describe it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FactShape {
+    /// Its type.
+    pub event_type: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What happened.
+    pub description: &'static str,
+    /// Its fields.
+    pub fields: &'static [FieldShape],
+}
+
+/// What a field of a fact looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldShape {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type, as the source writes it.
+    pub kind: &'static str,
+    /// What it says.
+    pub description: &'static str,
+}
+
 /// Declares facts: a struct each, with its type and its subject.
 macro_rules! facts {
-    ($($(#[$doc:meta])* $name:ident = $type:literal, about $subject:ident {
-        $($(#[$field_doc:meta])* $field:ident: $field_type:ty,)*
+    ($($(#[doc = $doc:literal])* $name:ident = $type:literal, about $subject:ident {
+        $($(#[doc = $field_doc:literal])* $field:ident: $field_type:ty,)*
     })*) => {
         $(
-            $(#[$doc])*
+            $(#[doc = $doc])*
             #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
             pub struct $name {
-                $($(#[$field_doc])* pub $field: $field_type,)*
+                $($(#[doc = $field_doc])* pub $field: $field_type,)*
             }
 
             impl $crate::Fact for $name {
@@ -126,6 +150,18 @@ macro_rules! facts {
 
         /// The types of all facts this module tells.
         pub const FACTS: &[&str] = &[$($type),*];
+
+        /// What they look like.
+        pub const FACT_SHAPES: &[$crate::FactShape] = &[$($crate::FactShape {
+            event_type: $type,
+            name: stringify!($name),
+            description: concat!($($doc),*),
+            fields: &[$($crate::FieldShape {
+                name: stringify!($field),
+                kind: stringify!($field_type),
+                description: concat!($($field_doc),*),
+            }),*],
+        }),*];
     };
 }
 pub(crate) use facts;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::event::facts;
 use crate::wire::contract;
-use crate::{EmailAddress, ExportPerson, NotificationId, PersonalData, PhoneNumber, UserId};
+use crate::{EmailAddress, ExportPerson, Module, NotificationId, PersonalData, PhoneNumber, UserId};
 
 /// Who a message goes to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,9 +48,9 @@ contract! {
     /// What other modules may ask of notifications.
     "notifications" Notifications / RemoteNotifications / notifications_routes {
         /// Accepts a message. `Invalid` for an unknown template or variables that don't fit it.
-        send(SendNotification) -> QueuedNotification;
+        once send(SendNotification) -> QueuedNotification, by &[Module::Auth, Module::Users, Module::Permissions];
         /// Everything notifications knows about a person: `notifications`, `inbox`, `notification_preferences`.
-        export_person(ExportPerson) -> PersonalData;
+        repeatable export_person(ExportPerson) -> PersonalData, by &[Module::Users];
     }
 }
 

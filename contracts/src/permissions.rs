@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::event::facts;
 use crate::wire::contract;
-use crate::{AssignmentId, ExportPerson, GroupId, PersonalData, Time, UserId};
+use crate::{AssignmentId, ExportPerson, GroupId, Module, PersonalData, Time, UserId};
 
 /// Who wants something: a type and an id, as in AuthZEN.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -118,13 +118,13 @@ contract! {
     /// What other modules may ask of permissions.
     "permissions" Permissions / RemotePermissions / permissions_routes {
         /// A decision. Never an error because the subject or resource is unknown: that is a refusal.
-        evaluate(Evaluate) -> Decision;
+        repeatable evaluate(Evaluate) -> Decision, by &Module::ALL;
         /// Gives a role. `NotFound` when there is no such role, or no such group.
-        assign_role(AssignRole) -> AssignedRole;
+        repeatable assign_role(AssignRole) -> AssignedRole, by &[Module::Auth];
         /// Notes whether a person's account can be used. `Conflict` when no administrator would be left.
-        set_standing(SetStanding) -> Standing;
+        repeatable set_standing(SetStanding) -> Standing, by &[Module::Auth];
         /// Everything permissions knows about a person: `role_assignments`, `groups`.
-        export_person(ExportPerson) -> PersonalData;
+        repeatable export_person(ExportPerson) -> PersonalData, by &[Module::Users];
     }
 }
 

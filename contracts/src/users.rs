@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::facts;
 use crate::wire::contract;
-use crate::{ExportPerson, PersonalData, UserId};
+use crate::{ExportPerson, Module, PersonalData, UserId};
 
 /// A profile as other modules see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,9 +32,9 @@ contract! {
     /// What other modules may ask of users.
     "users" Users / RemoteUsers / users_routes {
         /// One profile, or none when nothing is known about the person yet.
-        find_profile(FindProfile) -> Option<Profile>;
+        repeatable find_profile(FindProfile) -> Option<Profile>, by &[Module::Notifications];
         /// Everything users knows about a person: `profile`, `preferences`.
-        export_person(ExportPerson) -> PersonalData;
+        repeatable export_person(ExportPerson) -> PersonalData, by &[Module::Users];
     }
 }
 

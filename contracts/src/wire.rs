@@ -1,103 +1,107 @@
-//! One list of methods becomes three things: the trait that modules ask through, the client that speaks it over
-//! HTTP, and the routes that answer such a client.
+//! One list of methods becomes three things: the trait that modules ask through, the client that speaks it to a module
+//! elsewhere, and the routes that answer such a client.
 //!
 //! The discipline that makes a contract remote-capable is in the shape the macro demands: one argument struct, one
-//! answer, one error type, all serialisable. The caller and the trace travel in headers. What is left out here: who
-//! may reach the internal routes; that is decided where they are mounted.
+//! answer, one error type, all serialisable, whether it may be asked twice, and who may ask. What is left out here: the
+//! way to the other side, which is a [`Line`], and how it is found out who asks; that is decided where routes are
+//! mounted.
 
-#[cfg(feature = "remote")]
-use std::time::Duration;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-#[cfg(any(feature = "remote", feature = "serve"))]
-use crate::Caller;
-#[cfg(feature = "remote")]
-use crate::{Error, Result};
+use crate::{Caller, Error, Module, Result};
 
-/// The header that says who is asking: a [`Caller`] as JSON.
+/// The header that says on whose behalf is asked: a [`Caller`] as JSON.
 pub const CALLER_HEADER: &str = "doorward-caller";
 
-/// A far-away module: where it is, and the HTTP client that reaches it.
-#[cfg(feature = "remote")]
-#[derive(Clone, Debug)]
-pub struct Peer {
-    base: String,
-    client: reqwest::Client,
-    deadline: Duration,
+/// The header that says for how many milliseconds the asking side still waits.
+pub const DEADLINE_HEADER: &str = "doorward-deadline-ms";
+
+/// How an ask may be treated on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Asking twice is the same as asking once.
+    Repeatable,
+    /// Must not be asked again when it is not known what became of it.
+    Once,
+    /// The same, and it may take long, because it works through many things or hashes passwords.
+    Long,
 }
 
-#[cfg(feature = "remote")]
-impl Peer {
-    /// The module that answers at `base` (such as `http://users.internal:9090`); an ask that takes longer than
-    /// `deadline` is given up.
-    #[must_use]
-    pub fn new(base: impl Into<String>, client: reqwest::Client, deadline: Duration) -> Self {
-        Self { base: base.into(), client, deadline }
-    }
+/// One method of a contract.
+#[derive(Debug)]
+pub struct Method {
+    /// Contract and method, such as `auth/find_account`.
+    pub path: &'static str,
+    /// How it may be treated on its way.
+    pub manner: Manner,
+    /// Who may ask it.
+    pub askers: &'static [Module],
+}
 
-    /// Asks. Whatever goes wrong on the way is [`crate::Kind::Unavailable`]; what the other side says itself is
-    /// handed on as it is.
+/// The way to a module that lives elsewhere.
+#[async_trait::async_trait]
+pub trait Line: std::fmt::Debug + Send + Sync + 'static {
+    /// Carries an ask, as JSON, and brings the answer.
     ///
     /// # Errors
-    /// The answer's own error, or `platform.peer_unavailable`.
-    pub async fn ask<Q: serde::Serialize + Sync, A: serde::de::DeserializeOwned>(
-        &self,
-        path: &str,
-        caller: &Caller,
-        ask: &Q,
-    ) -> Result<A> {
-        let gone = |cause: reqwest::Error| {
-            Error::unavailable(
-                "platform.peer_unavailable",
-                "A part of the service does not answer right now.",
-            )
-            .caused_by(cause.without_url())
-            .retry_after(1)
-        };
-        let caller_json = serde_json::to_string(caller).map_err(Error::internal)?;
-        let mut request = self
-            .client
-            .post(format!("{}/internal/{path}", self.base))
-            .header(CALLER_HEADER, ascii(&caller_json))
-            .timeout(self.deadline)
-            .json(ask);
-        if let Some(trace) = &caller.traceparent {
-            request = request.header("traceparent", trace);
-        }
-        let response = request.send().await.map_err(gone)?;
-        if response.status().is_success() {
-            return response.json().await.map_err(gone);
-        }
-        Err(response.json::<Error>().await.map_err(gone)?)
-    }
+    /// What the other side says itself is handed on as it is; whatever goes wrong on the way is
+    /// [`Kind::Unavailable`](crate::Kind::Unavailable).
+    async fn carry(&self, method: &'static Method, caller: &Caller, ask: Vec<u8>) -> Result<Vec<u8>>;
 }
 
-/// JSON in a header must be ASCII: everything beyond is written as `\u` escapes, which JSON reads back.
-#[cfg(feature = "remote")]
-fn ascii(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    for unit in json.encode_utf16() {
-        match u8::try_from(unit) {
-            Ok(byte) if byte.is_ascii() => out.push(char::from(byte)),
-            _ => out.push_str(&format!("\\u{unit:04x}")),
-        }
-    }
-    out
+/// Asks over a line.
+///
+/// # Errors
+/// The answer's own error, or [`gone`].
+pub async fn ask<Q: Serialize + Sync, A: DeserializeOwned>(
+    line: &dyn Line,
+    method: &'static Method,
+    caller: &Caller,
+    ask: &Q,
+) -> Result<A> {
+    let ask = serde_json::to_vec(ask).map_err(Error::internal)?;
+    let answer = line.carry(method, caller, ask).await?;
+    serde_json::from_slice(&answer).map_err(|unreadable| gone().caused_by(unreadable))
 }
 
-/// The serving half: reads the caller, runs the ask, writes the answer or the error.
+/// What is told when a module elsewhere can't be asked: try again in a second.
+#[must_use]
+pub fn gone() -> Error {
+    Error::unavailable(
+        "platform.peer_unavailable",
+        "A part of the service does not answer right now. Please try again.",
+    )
+    .retry_after(1)
+}
+
+/// The serving half: who asks, and the answer or the error.
 #[cfg(feature = "serve")]
 pub mod serve {
     use actix_web::http::StatusCode;
-    use actix_web::{HttpRequest, HttpResponse};
+    use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
-    use super::{CALLER_HEADER, Caller};
-    use crate::{Error, Kind, Result};
+    use super::{CALLER_HEADER, Method};
+    use crate::{Caller, Error, Kind, Module, Result};
 
-    /// Who asks, as the asking module says.
+    /// Who asks, as it was proven: the modules that live in the asking process. Whoever mounts the routes puts it into
+    /// the request's extensions; without it everybody is refused.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Asker(pub Vec<Module>);
+
+    /// On whose behalf is asked, when the asking module may ask this.
     ///
     /// # Errors
+    /// `platform.peer_unknown` when it is not proven who asks, `platform.peer_denied` when that module may not ask this,
     /// `platform.caller_missing` when the header is absent or unreadable: absent means refuse.
-    pub fn caller(request: &HttpRequest) -> Result<Caller> {
+    pub fn admit(request: &HttpRequest, method: &Method) -> Result<Caller> {
+        let extensions = request.extensions();
+        let Some(Asker(modules)) = extensions.get::<Asker>() else {
+            return Err(Error::unauthenticated("platform.peer_unknown", "It is not proven who asks."));
+        };
+        if !modules.iter().any(|module| method.askers.contains(module)) {
+            return Err(Error::denied("platform.peer_denied", "This module may not ask that."));
+        }
         request
             .headers()
             .get(CALLER_HEADER)
@@ -131,12 +135,26 @@ pub mod serve {
     }
 }
 
-/// Declares a contract: `"path" Trait / Client / routes { method(Ask) -> Answer; … }`.
+/// The manner that a word in a contract's list stands for.
+macro_rules! manner {
+    (repeatable) => {
+        $crate::wire::Manner::Repeatable
+    };
+    (once) => {
+        $crate::wire::Manner::Once
+    };
+    (long) => {
+        $crate::wire::Manner::Long
+    };
+}
+pub(crate) use manner;
+
+/// Declares a contract: `"path" Trait / Client / routes { manner method(Ask) -> Answer, by ASKERS; … }`.
 macro_rules! contract {
     (
         $(#[$trait_doc:meta])*
         $base:literal $Trait:ident / $Client:ident / $routes:ident {
-            $($(#[$method_doc:meta])* $method:ident($Ask:ty) -> $Answer:ty;)*
+            $($(#[$method_doc:meta])* $manner:ident $method:ident($Ask:ty) -> $Answer:ty, by $askers:expr;)*
         }
     ) => {
         $(#[$trait_doc])*
@@ -145,31 +163,39 @@ macro_rules! contract {
             $($(#[$method_doc])* async fn $method(&self, caller: &$crate::Caller, ask: $Ask) -> $crate::Result<$Answer>;)*
         }
 
-        /// The same contract, spoken over HTTP to a module that lives elsewhere.
-        #[cfg(feature = "remote")]
+        /// The same contract, spoken to a module that lives elsewhere.
         #[derive(Clone, Debug)]
-        pub struct $Client(pub $crate::wire::Peer);
+        pub struct $Client(pub std::sync::Arc<dyn $crate::wire::Line>);
 
-        #[cfg(feature = "remote")]
         #[async_trait::async_trait]
         impl $Trait for $Client {
             $(async fn $method(&self, caller: &$crate::Caller, ask: $Ask) -> $crate::Result<$Answer> {
-                self.0.ask(concat!($base, "/", stringify!($method)), caller, &ask).await
+                static METHOD: $crate::wire::Method = $crate::wire::Method {
+                    path: concat!($base, "/", stringify!($method)),
+                    manner: $crate::wire::manner!($manner),
+                    askers: $askers,
+                };
+                $crate::wire::ask(&*self.0, &METHOD, caller, &ask).await
             })*
         }
 
-        /// Internal routes (`/internal/…`) that let far-away modules ask any implementation of the contract.
+        /// Internal routes (`/internal/…`) that let modules elsewhere ask any implementation of the contract.
         #[cfg(feature = "serve")]
         pub fn $routes(near: std::sync::Arc<dyn $Trait>) -> actix_web::Scope {
             use actix_web::{HttpRequest, web};
-            use $crate::wire::serve;
+            use $crate::wire::{Method, serve};
             actix_web::web::scope(concat!("/internal/", $base))
                 .app_data(web::Data::from(near))
                 $(.route(
                     concat!("/", stringify!($method)),
                     web::post().to(
-                        |near: web::Data<dyn $Trait>, ask: web::Json<$Ask>, request: HttpRequest| async move {
-                            match serve::caller(&request) {
+                        |request: HttpRequest, near: web::Data<dyn $Trait>, ask: web::Json<$Ask>| async move {
+                            static METHOD: Method = Method {
+                                path: concat!($base, "/", stringify!($method)),
+                                manner: $crate::wire::manner!($manner),
+                                askers: $askers,
+                            };
+                            match serve::admit(&request, &METHOD) {
                                 Ok(caller) => serve::answer(near.$method(&caller, ask.into_inner()).await),
                                 Err(error) => serve::answer::<$Answer>(Err(error)),
                             }

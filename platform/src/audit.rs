@@ -5,10 +5,12 @@
 
 mod store;
 
+use async_trait::async_trait;
+use contracts::trail::{Entries, ListEntries, Trail, TrailEntry};
 use contracts::{Actor, AuditEventId, Caller, SessionId, Time, UserId};
 use serde_json::Value;
 
-use crate::db::{self, DbConn};
+use crate::db::{self, Database, DbConn};
 
 crate::text_enum! {
     /// What became of it.
@@ -85,6 +87,41 @@ pub struct Record {
     pub after: Option<Value>,
 }
 
+impl From<Record> for TrailEntry {
+    fn from(record: Record) -> Self {
+        Self {
+            id: record.id,
+            at: record.at,
+            action: record.action,
+            outcome: record.outcome.as_str().to_owned(),
+            actor_type: record.actor_type.as_str().to_owned(),
+            actor_id: record.actor_id,
+            session: record.session,
+            request_id: record.request_id,
+            client_address: record.client_address,
+            user_agent: record.user_agent,
+            subject_type: record.subject_type,
+            subject_id: record.subject_id,
+            before: record.before,
+            after: record.after,
+        }
+    }
+}
+
+/// The trail of this process's own database, as other processes ask for it.
+#[derive(Clone, Debug)]
+pub struct OwnTrail(pub Database);
+
+#[async_trait]
+impl Trail for OwnTrail {
+    async fn list_entries(&self, _: &Caller, ask: ListEntries) -> contracts::Result<Entries> {
+        let ListEntries { actor_id, action, subject_id, from, to, after, limit } = ask;
+        let filter = Filter { actor_id, action, subject_id, from, to };
+        let found = list(&mut *self.0.read().await?, &filter, after, limit.min(LONGEST_PAGE)).await?;
+        Ok(Entries { items: found.into_iter().map(TrailEntry::from).collect() })
+    }
+}
+
 /// Which entries to list; what is `None` does not narrow.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
@@ -99,6 +136,9 @@ pub struct Filter {
     /// Before this instant.
     pub to: Option<Time>,
 }
+
+/// No page is longer, in entries.
+const LONGEST_PAGE: u32 = 10_001;
 
 /// Writes an entry in the caller's transaction.
 ///

@@ -1,11 +1,13 @@
 //! The bus: how committed events reach those who want to hear them.
 //!
 //! A bus takes events over from the outbox and answers for them from then on. Which bus it is (`local`, or a broker)
-//! is the operator's choice; modules only ever write `Subscriber`s. No order is promised, and an event may come more
+//! is the operator's choice; modules only ever write `Subscriber`s, which get their events at the desks of their process. No order is promised, and an event may come more
 //! than once: `inbox::once` makes its effect happen once.
 
 mod backoff;
-pub mod local;
+pub(crate) mod desks;
+mod local;
+pub mod rabbit;
 
 use std::time::Duration;
 
@@ -13,7 +15,9 @@ use async_trait::async_trait;
 use contracts::{Error, Event};
 use tokio_util::sync::CancellationToken;
 
+pub use desks::{Desks, Settings};
 pub use local::LocalBus;
+pub use rabbit::RabbitBus;
 
 pub(crate) use backoff::Backoff;
 
@@ -26,6 +30,9 @@ pub trait Bus: Send + Sync {
     /// # Errors
     /// When responsibility was not taken for at least one of them. The outbox then hands each over alone.
     async fn publish(&self, events: &[Event]) -> Result<(), Error>;
+
+    /// Waits until it makes sense to publish something: at once, where nothing can be away.
+    async fn ready(&self) {}
 }
 
 /// Hears about what happened.
@@ -45,15 +52,44 @@ pub trait Subscriber: Send + Sync {
     async fn hear(&self, event: &Event) -> Result<(), Error>;
 }
 
-/// After a batch that was not full, others are mostly on their way: a moment later they go together, in fewer
-/// transactions. The first event after a quiet while waits for nothing.
-const MOMENT: Duration = Duration::from_millis(10);
+/// Who hears what: enough to keep events for a subscriber that runs elsewhere, or not at all at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subscription {
+    /// As [`Subscriber::name`].
+    pub name: &'static str,
+    /// As [`Subscriber::hears`].
+    pub hears: &'static [&'static str],
+}
 
-/// Waits for company for the next batch.
-pub(crate) async fn gather(stop: &CancellationToken) {
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = tokio::time::sleep(MOMENT) => {}
+/// After a batch that was not full, others are mostly on their way: a moment later they go together, in fewer
+/// transactions. The longer it stays busy, the longer the moment, so that background work leaves the database to those
+/// who wait for an answer. The first event after a quiet while waits for nothing.
+#[derive(Debug)]
+pub(crate) struct Gathering(Duration);
+
+impl Default for Gathering {
+    fn default() -> Self {
+        Self(Self::SHORTEST)
+    }
+}
+
+impl Gathering {
+    const SHORTEST: Duration = Duration::from_millis(10);
+    const LONGEST: Duration = Duration::from_millis(80);
+
+    /// Waits for company for the next batch, twice as long as the last time.
+    pub(crate) async fn wait(&mut self, stop: &CancellationToken) {
+        let moment = self.0;
+        self.0 = (moment * 2).min(Self::LONGEST);
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(moment) => {}
+        }
+    }
+
+    /// There was nothing to do.
+    pub(crate) fn end(&mut self) {
+        *self = Self::default();
     }
 }
 

@@ -13,6 +13,7 @@ pub mod inbox;
 pub mod limits;
 pub mod metrics;
 pub mod outbox;
+pub mod peers;
 pub mod redis;
 mod schema;
 pub mod settings;
@@ -34,3 +35,15 @@ pub const MIGRATIONS: db::Migrations = migrations!(
 
 /// How many rows a sweep forgets at most before it lets others write.
 pub const SWEEP_BATCH: i64 = 1_000;
+
+/// Takes somebody who was purged out of what the platform keeps in one database: the trail loses addresses, browsers and
+/// values, and events and answers that name the person go. Every module calls it in its own database.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn forget_person(tx: &mut db::DbConn, person: contracts::UserId) -> db::Result<()> {
+    audit::forget_person(tx, person).await?;
+    outbox::forget(tx, person).await?;
+    idempotency::forget(tx, person).await?;
+    Ok(())
+}

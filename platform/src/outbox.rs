@@ -9,7 +9,7 @@ mod store;
 use contracts::{Caller, Event, EventId, Fact, Time, UserId};
 use serde::Deserialize;
 
-pub use crate::bus::local::{Parked, parked, retry};
+pub use crate::bus::desks::{Parked, parked, retry};
 pub use relay::Relay;
 pub use store::Waiting;
 
@@ -56,7 +56,7 @@ pub async fn publish<F: Fact>(tx: &mut DbConn, now: Time, caller: &Caller, fact:
     store::insert(tx, event, now).await
 }
 
-/// Forgets what the bus has taken, and what the local bus has delivered, of events that were emitted before this
+/// Forgets what the bus has taken, and what subscribers have got, of events that were emitted before this
 /// instant; at most [`SWEEP_BATCH`](crate::SWEEP_BATCH) of each a call; call again until it returns 0. What is pending
 /// or parked stays.
 ///
@@ -64,17 +64,17 @@ pub async fn publish<F: Fact>(tx: &mut DbConn, now: Time, caller: &Caller, fact:
 /// When the database does not answer.
 pub async fn sweep(tx: &mut DbConn, before: Time) -> db::Result<usize> {
     let done = store::done_before(tx, before, crate::SWEEP_BATCH).await?;
-    Ok(store::delete(tx, done).await? + crate::bus::local::sweep(tx, before).await?)
+    Ok(store::delete(tx, done).await? + crate::bus::desks::sweep(tx, before).await?)
 }
 
 /// What is still on its way, oldest first, at most `limit` of each: events that no bus has taken yet, then deliveries
-/// of the local bus.
+/// to the subscribers of this database.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn waiting(c: &mut DbConn, limit: u32) -> db::Result<Vec<Waiting>> {
     let mut waiting = store::waiting(c, i64::from(limit)).await?;
-    waiting.extend(crate::bus::local::waiting(c, limit).await?);
+    waiting.extend(crate::bus::desks::waiting(c, limit).await?);
     Ok(waiting)
 }
 
@@ -84,10 +84,10 @@ pub async fn waiting(c: &mut DbConn, limit: u32) -> db::Result<Vec<Waiting>> {
 /// # Errors
 /// When the database does not answer.
 pub async fn release(tx: &mut DbConn) -> db::Result<usize> {
-    Ok(store::release(tx).await? + crate::bus::local::release(tx).await?)
+    Ok(store::release(tx).await? + crate::bus::desks::release(tx).await?)
 }
 
-/// Forgets every event that names a person who is gone: those the bus has taken, and what the local bus has delivered
+/// Forgets every event that names a person who is gone: those the bus has taken, and what subscribers have got
 /// or given up. What is still on its way stays, so that everybody hears that the person is gone. Tells how many there
 /// were. Reads every kept event: for background work.
 ///
@@ -95,5 +95,5 @@ pub async fn release(tx: &mut DbConn) -> db::Result<usize> {
 /// When the database does not answer.
 pub async fn forget(tx: &mut DbConn, person: UserId) -> db::Result<usize> {
     let events = store::forget(tx, person).await?;
-    Ok(events + crate::bus::local::forget(tx, person).await?)
+    Ok(events + crate::bus::desks::forget(tx, person).await?)
 }

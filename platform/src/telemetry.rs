@@ -52,8 +52,9 @@ pub enum Error {
 }
 
 /// The web server calls it an error when somebody sends what is no HTTP. It is theirs, they are answered 400, and who
-/// reads the log is not to be woken for it.
-const QUIET: &str = "actix_http::h1::dispatcher=off";
+/// reads the log is not to be woken for it. The client of RabbitMQ writes whole messages into the log when they are
+/// returned, and calls an end of a connection an error that is told by whoever makes the next one.
+const QUIET: &str = "actix_http::h1::dispatcher=off,lapin=off";
 
 /// Starts logging to standard error, and makes panics log lines.
 ///

@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use contracts::auth::{
     Account, AccountState, Accounts, Auth, ChangeAccount, CheckSession, CreateAccount, FindAccount,
-    ImportAccounts, ImportOutcome, ImportedAccounts, ListAccounts, MintLink, MintedLink, SessionStanding,
+    ImportAccounts, ImportOutcome, ImportedAccounts, ListAccounts, MintLink, MintedLink, PublishKeys,
+    PublishedKeys, SessionStanding,
 };
 use contracts::notifications::{Notifications, QueuedNotification, Recipient, SendNotification};
 use contracts::permissions::{
@@ -97,6 +98,17 @@ impl FakeAuth {
 impl Auth for FakeAuth {
     async fn find_account(&self, _: &Caller, ask: FindAccount) -> Result<Option<Account>> {
         Ok(held(&self.0).accounts.get(&ask.user).cloned())
+    }
+
+    async fn publish_keys(&self, _: &Caller, _: PublishKeys) -> Result<PublishedKeys> {
+        let issuer = "https://id.example.org".to_owned();
+        // The key of RFC 8037 appendix A.2.
+        let key = serde_json::json!({
+            "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig",
+            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+            "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+        });
+        Ok(PublishedKeys { audience: issuer.clone(), issuer, jwks: serde_json::json!({ "keys": [key] }) })
     }
 
     async fn check_session(&self, _: &Caller, ask: CheckSession) -> Result<SessionStanding> {

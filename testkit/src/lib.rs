@@ -11,6 +11,8 @@
     reason = "a test helper fails by panicking"
 )]
 
+pub mod brokers;
+pub mod cable;
 mod certificates;
 pub mod conforms;
 pub mod databases;

@@ -7,8 +7,9 @@ use contracts::auth::{RemoteAuth, auth_routes};
 use contracts::notifications::{RemoteNotifications, notifications_routes};
 use contracts::permissions::{RemotePermissions, permissions_routes};
 use contracts::users::{FindProfile, Profile, RemoteUsers, Users, users_routes};
-use contracts::wire::Peer;
-use contracts::{Caller, Kind, UserId};
+use contracts::wire::{CALLER_HEADER, DEADLINE_HEADER};
+use contracts::{Caller, Kind, Module, UserId};
+use platform::peers::Lines;
 use testkit::conforms::{self, AuthWorld};
 use testkit::fakes::{FakeAuth, FakeNotifications, FakePermissions, FakeUsers};
 use testkit::far;
@@ -23,7 +24,7 @@ async fn auth_conforms() {
     fake.spend_request(spent);
     let world = AuthWorld { account, live, ended, open, spent };
     conforms::auth(&*fake, &world).await;
-    let remote = RemoteAuth(far::serve(move || auth_routes(fake.clone())).await);
+    let remote = RemoteAuth(far::serve(Module::Auth, move || auth_routes(fake.clone())).await);
     conforms::auth(&remote, &world).await;
 }
 
@@ -39,7 +40,7 @@ async fn users_conforms() {
     };
     fake.set_profile(profile.clone());
     conforms::users(&*fake, &profile).await;
-    let remote = RemoteUsers(far::serve(move || users_routes(fake.clone())).await);
+    let remote = RemoteUsers(far::serve(Module::Users, move || users_routes(fake.clone())).await);
     conforms::users(&remote, &profile).await;
 }
 
@@ -52,7 +53,8 @@ async fn permissions_conforms() {
     let administrators = [UserId::new(), UserId::new()];
     administrators.iter().for_each(|one| fake.add_administrator(*one));
     conforms::permissions(&*fake, user, administrators).await;
-    let remote = RemotePermissions(far::serve(move || permissions_routes(fake.clone())).await);
+    let remote =
+        RemotePermissions(far::serve(Module::Permissions, move || permissions_routes(fake.clone())).await);
     conforms::permissions(&remote, user, administrators).await;
 }
 
@@ -61,27 +63,39 @@ async fn notifications_conforms() {
     let fake = Arc::new(FakeNotifications::default());
     fake.add_template("announcement");
     conforms::notifications(&*fake, &serde_json::Map::new()).await;
-    let remote = RemoteNotifications(far::serve(move || notifications_routes(fake.clone())).await);
+    let remote = RemoteNotifications(
+        far::serve(Module::Notifications, move || notifications_routes(fake.clone())).await,
+    );
     conforms::notifications(&remote, &serde_json::Map::new()).await;
 }
 
 #[tokio::test]
 async fn a_peer_that_is_gone_is_unavailable() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let peer =
-        Peer::new(format!("http://{closed}"), reqwest::Client::new(), std::time::Duration::from_secs(2));
+    let settings = far::settings(&[(Module::Users, format!("http://{closed}"))]);
+    let lines = Lines::new(&settings, &far::Pair::new(Module::Users).identity).unwrap();
     let ask = FindProfile { user: UserId::new() };
-    let error = RemoteUsers(peer).find_profile(&Caller::module("testkit"), ask).await.unwrap_err();
+    let error = RemoteUsers(lines.to(Module::Users).unwrap())
+        .find_profile(&Caller::module("testkit"), ask)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, Kind::Unavailable);
     assert!(!error.to_string().contains(&closed.port().to_string()), "{error} names the address");
 }
 
 #[tokio::test]
-async fn who_asks_without_saying_who_is_refused() {
+async fn who_asks_without_saying_who_and_for_whom_is_refused() {
     let fake = Arc::new(FakeUsers::default());
-    let address = far::listen(move || users_routes(fake.clone())).await;
+    let pair = far::Pair::new(Module::Users);
+    let token = pair.identity.token_for(Module::Users).unwrap();
+    let address = far::listen(pair.admission, move || users_routes(fake.clone())).await;
     let url = format!("http://{address}/internal/users/find_profile");
     let body = serde_json::json!({ "user": UserId::new() });
-    let response = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
-    assert_eq!(response.status(), 401);
+    let caller = serde_json::to_string(&Caller::module("testkit")).unwrap();
+    let ask = || reqwest::Client::new().post(&url).json(&body).header(DEADLINE_HEADER, "1000");
+    let status = async |ask: reqwest::RequestBuilder| ask.send().await.unwrap().status();
+    assert_eq!(status(ask()).await, 401);
+    assert_eq!(status(ask().header(CALLER_HEADER, &caller)).await, 401, "the header alone proves nothing");
+    assert_eq!(status(ask().bearer_auth(&token)).await, 401, "who asks must say for whom");
+    assert_eq!(status(ask().bearer_auth(&token).header(CALLER_HEADER, &caller)).await, 200);
 }

@@ -18,6 +18,8 @@
 mod client;
 #[path = "../journeys/house.rs"]
 mod house;
+#[path = "../journeys/plan.rs"]
+mod plan;
 #[path = "../journeys/transcript.rs"]
 mod transcript;
 

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use testkit::databases::Engine;
 
 use crate::canaries::{dump, read_all};
 use crate::client::{Ask, Client, Person};
@@ -76,15 +77,18 @@ async fn post(client: &Client, path: &str, body: &Value) -> Value {
 }
 
 /// Everything that is kept, by where it is kept.
-async fn kept(house: &House, shape: Shape) -> Vec<(String, Vec<u8>)> {
+fn kept(house: &House) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
-    read_all(house.data(), &mut files);
-    match shape {
-        Shape::Embedded => {
-            let database = house.database().url().trim_start_matches("sqlite:").to_owned();
-            read_all(Path::new(&database).parent().unwrap(), &mut files);
+    for process in house.processes() {
+        read_all(process.data(), &mut files);
+        let database = process.database();
+        match database.engine() {
+            Engine::Sqlite => {
+                let path = Path::new(database.url().trim_start_matches("sqlite:"));
+                read_all(path.parent().unwrap(), &mut files);
+            }
+            Engine::Postgres => files.extend(dump(database.url())),
         }
-        Shape::Postgres => files.extend(dump(house.database().url())),
     }
     files
 }
@@ -194,7 +198,7 @@ async fn story(shape: Shape) {
     let Some(mut house) = House::open(shape, &settings()).await else { return };
     let root = house.administrator().await;
     let people = live_a_life(&mut house, &root).await;
-    let before = kept(&house, shape).await;
+    let before = kept(&house);
     for word in LEFT {
         assert!(
             !found(&before, word).is_empty(),
@@ -221,16 +225,22 @@ async fn story(shape: Shape) {
     })
     .await;
     eventually("every module to have heard of it", async || {
-        let (done, told) = house.finish(&["events", "list"]);
-        assert!(done, "{told}");
-        (!told.contains("auth.account.purged")).then_some(())
+        for process in house.processes() {
+            let (done, told) = process.finish(&["events", "list"]);
+            assert!(done, "{told}");
+            if told.contains("auth.account.purged") {
+                return None;
+            }
+        }
+        let trail = root.get("/api/v1/audit-events?limit=200&action=users.user.purged").await;
+        (trail.body["items"].as_array().unwrap().len() >= people.len()).then_some(())
     })
     .await;
     let mailbox = house.client().get("/dev/mailbox.json").await.body.to_string();
     let trail = root.get("/api/v1/audit-events?limit=200").await.body.to_string();
     let log = format!("{first_log}\n{}", house.log());
     assert!(house.stop().success());
-    let mut after = kept(&house, shape).await;
+    let mut after = kept(&house);
     after.push(("the log".to_owned(), log.into_bytes()));
     after.push(("the mailbox".to_owned(), mailbox.into_bytes()));
     let left: Vec<String> =
@@ -249,4 +259,14 @@ async fn nothing_is_left_of_somebody_who_was_purged_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_left_of_somebody_who_was_purged_on_postgres() {
     story(Shape::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_left_of_somebody_who_was_purged_by_replicas() {
+    story(Shape::Replicas).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_left_of_somebody_who_was_purged_by_services() {
+    story(Shape::Services).await;
 }

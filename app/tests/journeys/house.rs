@@ -9,7 +9,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 use testkit::databases::{Engine, TestDatabase};
 
+use contracts::Module;
+use testkit::brokers::TestBroker;
+use testkit::redis::RedisServer;
+
 use crate::client::{Client, Person};
+use crate::plan::{EVERYBODY, Plan, Proxy, free_port, leave, random_key};
 use crate::transcript::Transcript;
 
 /// How Doorward runs.
@@ -19,6 +24,10 @@ pub enum Shape {
     Embedded,
     /// One process on PostgreSQL.
     Postgres,
+    /// Two processes on PostgreSQL, Redis and RabbitMQ, behind a proxy.
+    Replicas,
+    /// Four services, a module each, with a SQLite each, RabbitMQ between them and a proxy before them.
+    Services,
 }
 
 /// Tells a story in one shape and compares its transcript with what every shape must say.
@@ -32,6 +41,15 @@ pub async fn live(shape: Shape, name: &str, story: impl AsyncFnOnce(&mut House))
     });
 }
 
+/// The other processes, and what stands between and before them.
+struct Fleet {
+    others: Vec<House>,
+    proxy: Proxy,
+    broker: TestBroker,
+    /// Only kept, when it is this test's own.
+    _redis: Option<RedisServer>,
+}
+
 /// A running Doorward, and the notes of what was said to it.
 pub struct House {
     process: Child,
@@ -39,6 +57,9 @@ pub struct House {
     database: TestDatabase,
     extra: Vec<(String, String)>,
     wrapper: Vec<String>,
+    shape: Shape,
+    /// What else there is, when this is the first of several processes.
+    fleet: Option<Fleet>,
     /// `http://127.0.0.1:port` of the public listener.
     pub public: String,
     /// `http://127.0.0.1:port` of the management listener.
@@ -55,10 +76,17 @@ impl House {
     /// Starts Doorward in a shape, with settings beyond the default. None when the shape can't be had here; why is
     /// printed.
     pub async fn open(shape: Shape, extra: &[(&str, &str)]) -> Option<Self> {
-        let engine = match shape {
-            Shape::Embedded => Engine::Sqlite,
-            Shape::Postgres => Engine::Postgres,
+        let mut house = match shape {
+            Shape::Embedded => Self::alone(Engine::Sqlite, extra).await?,
+            Shape::Postgres => Self::alone(Engine::Postgres, extra).await?,
+            Shape::Replicas => Self::replicas(extra).await?,
+            Shape::Services => Self::services(extra).await?,
         };
+        house.shape = shape;
+        Some(house)
+    }
+
+    async fn alone(engine: Engine, extra: &[(&str, &str)]) -> Option<Self> {
         let database = TestDatabase::create(engine, &[]).await?;
         let data = TempDir::new().unwrap();
         let extra = extra.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -68,6 +96,8 @@ impl House {
             database,
             extra,
             wrapper: Vec::new(),
+            shape: Shape::Postgres,
+            fleet: None,
             public: String::new(),
             management: String::new(),
             setup_link: None,
@@ -78,15 +108,100 @@ impl House {
         Some(house)
     }
 
+    async fn replicas(extra: &[(&str, &str)]) -> Option<Self> {
+        let broker = TestBroker::shared().await?;
+        let (redis, own_redis) = testkit::redis::harmless()?;
+        let (name, key) = (broker.prefix().to_owned(), random_key());
+        let shared = [
+            ("DOORWARD__SECRETS__MASTER_KEY", key.as_str()),
+            ("DOORWARD__REDIS__URL", redis.as_str()),
+            ("DOORWARD__REDIS__KEY_PREFIX", name.as_str()),
+            ("DOORWARD__RABBITMQ__URL", broker.url()),
+            ("DOORWARD__RABBITMQ__PREFIX", name.as_str()),
+        ];
+        let ports: Vec<String> = (0..4).map(|_| format!("127.0.0.1:{}", free_port())).collect();
+        let at = |public: usize| {
+            [
+                ("DOORWARD__SERVER__PUBLIC__ADDRESS", ports[public].as_str()),
+                ("DOORWARD__SERVER__MANAGEMENT__ADDRESS", ports[public + 1].as_str()),
+            ]
+        };
+        let first: Vec<_> = shared.into_iter().chain(at(0)).chain(extra.iter().copied()).collect();
+        let mut house = Self::alone(Engine::Postgres, &first).await?;
+        let other = house.beside_at(&at(2));
+        let servers: Vec<_> = Module::ALL
+            .into_iter()
+            .flat_map(|module| [0, 2].map(|at| (module, ports[at].clone(), ports[at + 1].clone())))
+            .collect();
+        let proxy = Proxy::start("haproxy", &servers)?;
+        house.fleet = Some(Fleet { others: vec![other], proxy, broker, _redis: own_redis });
+        house.stand_behind_the_proxy();
+        Some(house)
+    }
+
+    async fn services(extra: &[(&str, &str)]) -> Option<Self> {
+        let broker = TestBroker::shared().await?;
+        let plan = Plan::new(broker.url(), broker.prefix());
+        let mut houses = Vec::new();
+        for module in Module::ALL {
+            let own = plan.settings(module);
+            let own = own.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let all: Vec<(&str, &str)> = own.chain(extra.iter().copied()).collect();
+            houses.push(Self::alone(Engine::Sqlite, &all).await?);
+        }
+        let mut house = houses.remove(0);
+        let proxy = Proxy::start("haproxy", &plan.servers())?;
+        house.fleet = Some(Fleet { others: houses, proxy, broker, _redis: None });
+        house.stand_behind_the_proxy();
+        Some(house)
+    }
+
+    fn stand_behind_the_proxy(&mut self) {
+        if let Some(fleet) = &self.fleet {
+            fleet.proxy.wait_for(&EVERYBODY);
+            self.public.clone_from(&fleet.proxy.base);
+        }
+    }
+
+    /// Whether this is one of four services.
+    pub fn is_split(&self) -> bool {
+        self.shape == Shape::Services
+    }
+
+    /// Whether this is one of several processes.
+    pub fn has_neighbours(&self) -> bool {
+        self.fleet.is_some()
+    }
+
+    /// This process and those beside it.
+    pub fn processes(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.fleet.iter().flat_map(|fleet| &fleet.others))
+    }
+
+    fn others(&mut self) -> impl Iterator<Item = &mut Self> {
+        self.fleet.iter_mut().flat_map(|fleet| &mut fleet.others)
+    }
+
     /// Another process beside this one: the same database and the same settings, and a data folder of its own. Both need
     /// the same `secrets.master_key`.
     pub fn beside(&self) -> Self {
+        self.beside_at(&[])
+    }
+
+    fn beside_at(&self, own: &[(&str, &str)]) -> Self {
         let mut other = Self {
             process: Command::new("true").spawn().unwrap(),
             data: TempDir::new().unwrap(),
             database: self.database.clone(),
-            extra: self.extra.clone(),
+            extra: self
+                .extra
+                .iter()
+                .cloned()
+                .chain(own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+                .collect(),
             wrapper: Vec::new(),
+            shape: Shape::Postgres,
+            fleet: None,
             public: String::new(),
             management: String::new(),
             setup_link: None,
@@ -99,6 +214,12 @@ impl House {
 
     /// Starts the process on the data that is there and waits until it says that it is ready.
     pub fn start(&mut self) {
+        self.others().for_each(Self::start);
+        self.start_alone();
+        self.stand_behind_the_proxy();
+    }
+
+    fn start_alone(&mut self) {
         let _ = self.process.wait();
         let mut command = self.binary();
         command.stdout(Stdio::piped()).stderr(std::fs::File::create(self.data.path().join("log")).unwrap());
@@ -164,7 +285,13 @@ impl House {
 
     /// Changes a setting for what is started next.
     pub fn set(&mut self, name: &str, value: &str) {
+        self.others().for_each(|other| other.set(name, value));
         self.extra.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Takes a setting back that was set.
+    pub fn unset(&mut self, name: &str) {
+        self.extra.retain(|(known, _)| known != name);
     }
 
     /// Starts the process inside of another one from the next start on.
@@ -174,12 +301,16 @@ impl House {
 
     /// Ends the process at once, as a power cut would.
     pub fn kill(&mut self) {
+        self.others().for_each(Self::kill);
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
     /// Asks the process to end and waits for it.
     pub fn stop(&mut self) -> std::process::ExitStatus {
+        for other in self.others() {
+            assert!(other.stop().success(), "a stop that was asked for is a success\n{}", other.log());
+        }
         let pid = self.process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         self.process.wait().unwrap()
@@ -193,6 +324,10 @@ impl House {
             assert!(!log.contains(secret), "a secret or address stands in the log: {secret}\n{log}");
         }
         assert!(!log.contains("panicked"), "{log}");
+        if let Some(Fleet { broker, .. }) = self.fleet.take() {
+            let leaving = leave(broker);
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(leaving));
+        }
     }
 
     /// The process that runs.
@@ -212,7 +347,9 @@ impl House {
 
     /// What it wrote to its log since its start.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.data.path().join("log")).unwrap_or_default()
+        let others = self.fleet.iter().flat_map(|fleet| &fleet.others).map(Self::log);
+        let own = std::fs::read_to_string(self.data.path().join("log")).unwrap_or_default();
+        others.fold(own, |all, log| all + &log)
     }
 
     /// A client that nobody is logged in with.

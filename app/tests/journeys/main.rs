@@ -17,6 +17,7 @@
 )]
 
 mod administration;
+mod broker;
 mod chaos;
 mod client;
 mod commands;
@@ -26,6 +27,7 @@ mod house;
 mod mail;
 mod messages;
 mod passwords;
+mod plan;
 mod profile;
 mod registration;
 mod roles;
@@ -50,6 +52,16 @@ macro_rules! journey {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
                 $crate::house::live($crate::house::Shape::Postgres, stringify!($name), story).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn replicas() {
+                $crate::house::live($crate::house::Shape::Replicas, stringify!($name), story).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn services() {
+                $crate::house::live($crate::house::Shape::Services, stringify!($name), story).await;
             }
         }
     };

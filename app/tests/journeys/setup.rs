@@ -52,6 +52,10 @@ journey! {
     async fn secrets_on_disk_are_the_owners_only(house) {
         let secrets = house.data().join("secrets");
         let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        if house.has_neighbours() {
+            assert!(!secrets.exists(), "several processes make no secrets: they must have the same");
+            return;
+        }
         assert_eq!(mode(&secrets), 0o700);
         let files: Vec<_> = std::fs::read_dir(&secrets).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert!(!files.is_empty());

@@ -12,9 +12,28 @@ use contracts::auth::{
     AccountEmailChanged, AccountPurged, AccountStateChanged, AccountVerified, PasswordChanged, SessionRevoked,
 };
 use contracts::{Error, Event, Fact};
-use platform::bus::Subscriber;
+use platform::bus::{Subscriber, Subscription};
 
 use crate::Service;
+
+/// Who here hears what, whether this module runs in this process or elsewhere.
+pub const SUBSCRIPTIONS: &[Subscription] = &[FRESHNESS, STANDINGS, REMAINS];
+
+const FRESHNESS: Subscription = Subscription {
+    name: "auth.freshness",
+    hears: &[
+        SessionRevoked::TYPE,
+        AccountVerified::TYPE,
+        AccountStateChanged::TYPE,
+        AccountEmailChanged::TYPE,
+        AccountPurged::TYPE,
+        PasswordChanged::TYPE,
+    ],
+};
+
+const STANDINGS: Subscription = Subscription { name: "auth.standings", hears: &[AccountStateChanged::TYPE] };
+
+const REMAINS: Subscription = Subscription { name: "auth.remains", hears: &[AccountPurged::TYPE] };
 
 /// The subscribers of this module.
 #[must_use]
@@ -31,18 +50,11 @@ struct Freshness(Arc<Service>);
 #[async_trait]
 impl Subscriber for Freshness {
     fn name(&self) -> &'static str {
-        "auth.freshness"
+        FRESHNESS.name
     }
 
     fn hears(&self) -> &'static [&'static str] {
-        &[
-            SessionRevoked::TYPE,
-            AccountVerified::TYPE,
-            AccountStateChanged::TYPE,
-            AccountEmailChanged::TYPE,
-            AccountPurged::TYPE,
-            PasswordChanged::TYPE,
-        ]
+        FRESHNESS.hears
     }
 
     /// Forgetting twice does no harm, so there is no inbox here.
@@ -62,11 +74,11 @@ struct Standings(Arc<Service>);
 #[async_trait]
 impl Subscriber for Standings {
     fn name(&self) -> &'static str {
-        "auth.standings"
+        STANDINGS.name
     }
 
     fn hears(&self) -> &'static [&'static str] {
-        &[AccountStateChanged::TYPE]
+        STANDINGS.hears
     }
 
     /// What is told is what is true when it is told, so twice does no harm.
@@ -82,11 +94,11 @@ struct Remains(Arc<Service>);
 #[async_trait]
 impl Subscriber for Remains {
     fn name(&self) -> &'static str {
-        "auth.remains"
+        REMAINS.name
     }
 
     fn hears(&self) -> &'static [&'static str] {
-        &[AccountPurged::TYPE]
+        REMAINS.hears
     }
 
     async fn hear(&self, event: &Event) -> contracts::Result<()> {

@@ -14,6 +14,8 @@ mod setup;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use pages::PAGES;
+
 /// Adds the routes. The application must hold this module's [`crate::Service`] and a `platform::http::Gate` as
 /// `web::Data`.
 pub fn routes(config: &mut ServiceConfig<'_>) {

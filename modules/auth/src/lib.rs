@@ -14,8 +14,8 @@ mod service;
 mod settings;
 mod store;
 
-pub use events::subscribers;
-pub use http::routes;
+pub use events::{SUBSCRIPTIONS, subscribers};
+pub use http::{PAGES, routes};
 pub use service::{
     Appointed, Closed, Dependencies, FirstAccess, RotatedKeys, Service, SetupLink, TunedHash, close_restored,
     tune_hash,

@@ -47,7 +47,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use contracts::auth::{
     Account, Accounts, Auth, ChangeAccount, CheckSession, CreateAccount, FindAccount, ImportAccounts,
-    ImportedAccounts, ListAccounts, MintLink, MintedLink, SessionStanding,
+    ImportedAccounts, ListAccounts, MintLink, MintedLink, PublishKeys, PublishedKeys, SessionStanding,
 };
 use contracts::permissions::Permissions;
 use contracts::{Caller, Error as Shared, ExportPerson, PersonalData, SessionId, Time, UserId};
@@ -134,10 +134,9 @@ impl Service {
         if !problems.is_empty() {
             return Err(Shared::invalid("auth.unfit_settings", problems.join(" ")));
         }
-        let issuer = public_url.as_str().trim_end_matches('/').to_owned();
-        let audience = Some(&settings.tokens.audience).filter(|audience| !audience.is_empty());
+        let (issuer, audience) = settings.issuer_and_audience(&public_url);
         Ok(Self {
-            audience: audience.unwrap_or(&issuer).clone(),
+            audience,
             keys: SigningKeys::open(&db, &clock, master_key.clone(), &issuer, settings.tokens.algorithm)
                 .await?,
             passwords: HashPool::start(&settings.hash)?,
@@ -223,6 +222,15 @@ impl Auth for Service {
 
     async fn check_session(&self, _: &Caller, ask: CheckSession) -> Result<SessionStanding, Shared> {
         Ok(self.session_standing(ask).await?)
+    }
+
+    async fn publish_keys(&self, _: &Caller, _: PublishKeys) -> Result<PublishedKeys, Shared> {
+        let keys = self.public_keys().await?;
+        Ok(PublishedKeys {
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone(),
+            jwks: serde_json::to_value(keys).map_err(Shared::internal)?,
+        })
     }
 
     async fn mint_link(&self, _: &Caller, ask: MintLink) -> Result<MintedLink, Shared> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 /// The settings of this module, section `auth`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -311,6 +312,15 @@ impl Settings {
     #[must_use]
     pub fn testing() -> Self {
         Self { hash: HashSettings::testing(), ..Self::default() }
+    }
+
+    /// Who makes access tokens, which is the public URL without a slash at its end, and for whom: every process must know
+    /// it the same to verify them.
+    #[must_use]
+    pub fn issuer_and_audience(&self, public_url: &Url) -> (String, String) {
+        let issuer = public_url.as_str().trim_end_matches('/').to_owned();
+        let audience = if self.tokens.audience.is_empty() { &issuer } else { &self.tokens.audience };
+        (issuer.clone(), audience.clone())
     }
 
     /// What is wrong with them, a sentence each; empty when they are fit for use.

@@ -8,9 +8,28 @@ use contracts::auth::{
     PasswordResetRequested, RefreshReused, RegistrationRepeated, SignInNoticed, VerificationRequested,
 };
 use contracts::{Error, Event, Fact};
-use platform::bus::Subscriber;
+use platform::bus::{Subscriber, Subscription};
 
 use crate::Service;
+
+/// Who here hears what, whether this module runs in this process or elsewhere.
+pub const SUBSCRIPTIONS: &[Subscription] = &[ACCOUNT_MAILS];
+
+const ACCOUNT_MAILS: Subscription = Subscription {
+    name: "notifications.account_mails",
+    hears: &[
+        VerificationRequested::TYPE,
+        RegistrationRepeated::TYPE,
+        RefreshReused::TYPE,
+        PasswordResetRequested::TYPE,
+        PasswordChanged::TYPE,
+        InvitationRequested::TYPE,
+        SignInNoticed::TYPE,
+        AccountEmailChanged::TYPE,
+        AccountVerified::TYPE,
+        AccountPurged::TYPE,
+    ],
+};
 
 /// Queues the messages that accounts cause, and forgets accounts that are gone.
 pub(crate) struct AccountMails(pub(crate) Arc<Service>);
@@ -18,22 +37,11 @@ pub(crate) struct AccountMails(pub(crate) Arc<Service>);
 #[async_trait]
 impl Subscriber for AccountMails {
     fn name(&self) -> &'static str {
-        "notifications.account_mails"
+        ACCOUNT_MAILS.name
     }
 
     fn hears(&self) -> &'static [&'static str] {
-        &[
-            VerificationRequested::TYPE,
-            RegistrationRepeated::TYPE,
-            RefreshReused::TYPE,
-            PasswordResetRequested::TYPE,
-            PasswordChanged::TYPE,
-            InvitationRequested::TYPE,
-            SignInNoticed::TYPE,
-            AccountEmailChanged::TYPE,
-            AccountVerified::TYPE,
-            AccountPurged::TYPE,
-        ]
+        ACCOUNT_MAILS.hears
     }
 
     async fn hear(&self, event: &Event) -> Result<(), Error> {

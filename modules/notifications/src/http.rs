@@ -22,7 +22,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::Service;
 use views::{ListQuery, Notification, NotificationDetails, Queued, SendRequest};
 
-pub use mailbox::routes as dev_routes;
+pub use mailbox::{DEV_PAGES, routes as dev_routes};
 
 platform::rights! {
     pub(crate) SendNotifications = "notifications:send";

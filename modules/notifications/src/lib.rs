@@ -18,7 +18,8 @@ use std::sync::Arc;
 use platform::bus::Subscriber;
 
 pub use error::StartError;
-pub use http::{dev_routes, routes};
+pub use events::SUBSCRIPTIONS;
+pub use http::{DEV_PAGES, dev_routes, routes};
 pub use model::{Destination, Failure, FailureKind, Letter, Medium, Reason, Taken, Unsubscribe};
 pub use service::{Channel, Outlets, Parts, Service};
 pub use settings::{

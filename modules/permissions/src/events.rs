@@ -11,10 +11,34 @@ use contracts::permissions::{
     GroupUpdated, RoleCreated, RoleDeleted, RoleUpdated, Subject,
 };
 use contracts::{Event, Fact, UserId};
-use platform::bus::Subscriber;
+use platform::bus::{Subscriber, Subscription};
 use platform::db::DbConn;
 use platform::inbox;
 use std::sync::Arc;
+
+/// Who here hears what, whether this module runs in this process or elsewhere.
+pub const SUBSCRIPTIONS: &[Subscription] = &[APPOINTMENTS, PURGES, FRESHNESS];
+
+const APPOINTMENTS: Subscription =
+    Subscription { name: "permissions.appointments", hears: &[AdministratorAppointed::TYPE] };
+
+const PURGES: Subscription = Subscription { name: "permissions.purges", hears: &[AccountPurged::TYPE] };
+
+const FRESHNESS: Subscription = Subscription {
+    name: "permissions.freshness",
+    hears: &[
+        RoleCreated::TYPE,
+        RoleUpdated::TYPE,
+        RoleDeleted::TYPE,
+        AssignmentCreated::TYPE,
+        AssignmentDeleted::TYPE,
+        GroupCreated::TYPE,
+        GroupUpdated::TYPE,
+        GroupDeleted::TYPE,
+        GroupMemberAdded::TYPE,
+        GroupMemberRemoved::TYPE,
+    ],
+};
 
 /// Everybody here who wants to hear something.
 pub fn subscribers(service: &Arc<Service>) -> Vec<Arc<dyn Subscriber>> {
@@ -31,11 +55,11 @@ struct Appointments(Arc<Service>);
 #[async_trait]
 impl Subscriber for Appointments {
     fn name(&self) -> &'static str {
-        "permissions.appointments"
+        APPOINTMENTS.name
     }
 
     fn hears(&self) -> &'static [&'static str] {
-        &[AdministratorAppointed::TYPE]
+        APPOINTMENTS.hears
     }
 
     async fn hear(&self, event: &Event) -> contracts::Result<()> {
@@ -66,11 +90,11 @@ struct Purges(Arc<Service>);
 #[async_trait]
 impl Subscriber for Purges {
     fn name(&self) -> &'static str {
-        "permissions.purges"
+        PURGES.name
     }
 
     fn hears(&self) -> &'static [&'static str] {
-        &[AccountPurged::TYPE]
+        PURGES.hears
     }
 
     async fn hear(&self, event: &Event) -> contracts::Result<()> {
@@ -87,22 +111,11 @@ struct Freshness(Arc<Service>);
 #[async_trait]
 impl Subscriber for Freshness {
     fn name(&self) -> &'static str {
-        "permissions.freshness"
+        FRESHNESS.name
     }
 
     fn hears(&self) -> &'static [&'static str] {
-        &[
-            RoleCreated::TYPE,
-            RoleUpdated::TYPE,
-            RoleDeleted::TYPE,
-            AssignmentCreated::TYPE,
-            AssignmentDeleted::TYPE,
-            GroupCreated::TYPE,
-            GroupUpdated::TYPE,
-            GroupDeleted::TYPE,
-            GroupMemberAdded::TYPE,
-            GroupMemberRemoved::TYPE,
-        ]
+        FRESHNESS.hears
     }
 
     /// Forgetting twice does no harm, so there is no inbox here.

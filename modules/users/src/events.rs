@@ -7,10 +7,21 @@ use contracts::auth::{
     AccountEmailChanged, AccountPurged, AccountRegistered, AccountStateChanged, AccountVerified,
 };
 use contracts::{Event, Fact};
-use platform::bus::Subscriber;
+use platform::bus::{Subscriber, Subscription};
 
 use crate::error::Error;
 use crate::service::Service;
+
+/// Who here hears what, whether this module runs in this process or elsewhere.
+pub const SUBSCRIPTIONS: &[Subscription] = &[PROFILES, DIRECTORY];
+
+const PROFILES: Subscription =
+    Subscription { name: "users.profiles", hears: &[AccountRegistered::TYPE, AccountPurged::TYPE] };
+
+const DIRECTORY: Subscription = Subscription {
+    name: "users.directory",
+    hears: &[AccountVerified::TYPE, AccountStateChanged::TYPE, AccountEmailChanged::TYPE],
+};
 
 /// Everybody here who wants to hear something.
 #[must_use]
@@ -24,11 +35,11 @@ struct Profiles(Arc<Service>);
 #[async_trait]
 impl Subscriber for Profiles {
     fn name(&self) -> &'static str {
-        "users.profiles"
+        PROFILES.name
     }
 
     fn hears(&self) -> &'static [&'static str] {
-        &[AccountRegistered::TYPE, AccountPurged::TYPE]
+        PROFILES.hears
     }
 
     async fn hear(&self, event: &Event) -> contracts::Result<()> {
@@ -48,11 +59,11 @@ struct Directory(Arc<Service>);
 #[async_trait]
 impl Subscriber for Directory {
     fn name(&self) -> &'static str {
-        "users.directory"
+        DIRECTORY.name
     }
 
     fn hears(&self) -> &'static [&'static str] {
-        &[AccountVerified::TYPE, AccountStateChanged::TYPE, AccountEmailChanged::TYPE]
+        DIRECTORY.hears
     }
 
     async fn hear(&self, event: &Event) -> contracts::Result<()> {

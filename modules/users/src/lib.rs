@@ -13,7 +13,7 @@ mod service;
 mod settings;
 mod store;
 
-pub use events::subscribers;
+pub use events::{SUBSCRIPTIONS, subscribers};
 pub use http::routes;
 pub use service::Service;
 pub use settings::Settings;

@@ -122,6 +122,18 @@ impl DbConn {
         std::mem::take(&mut self.published)
     }
 
+    /// Waits until this connection is notified of something, after a `LISTEN`; false when it ended, and where there is no
+    /// such thing.
+    pub(super) async fn notified(&mut self) -> Result<bool> {
+        match &mut self.link {
+            Link::Postgres(connection) => {
+                let next = std::pin::pin!(connection.notifications_stream()).next().await;
+                Ok(next.transpose()?.is_some())
+            }
+            Link::Sqlite(_) | Link::Closed => Ok(false),
+        }
+    }
+
     /// Sets whether a statement failed, and tells whether one had failed before.
     pub(super) fn set_failed(&mut self, failed: bool) -> bool {
         self.health.failed.swap(failed, Ordering::Relaxed)

@@ -6,6 +6,7 @@
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool::Runtime;
@@ -17,6 +18,7 @@ use tokio::sync::Notify;
 use super::conn::DbConn;
 use super::dialect::Db;
 use super::error::{Error, Result};
+use super::listen::{Listener, tell_others};
 use super::postgres::Connector;
 use super::settings::{Settings, Target};
 use super::sqlite::{Purpose, SqliteLink, create_file};
@@ -29,6 +31,9 @@ pub struct Database {
     writers: Pool<Source>,
     readers: Pool<Source>,
     published: Arc<Notify>,
+    /// Whether somebody in this process waits for what is published, so that others need not be told.
+    waited_for: Arc<AtomicBool>,
+    listener: Option<Listener>,
 }
 
 impl Database {
@@ -40,9 +45,13 @@ impl Database {
     /// # Errors
     /// [`Error::Setup`] when the settings name no database that can be used.
     pub async fn open(settings: &Settings) -> Result<Self> {
+        let mut listener = None;
         let (dialect, writers, readers) = match settings.url.target()? {
             Target::Postgres(url) => {
                 let connector = Connector::new(&url, settings)?;
+                if !settings.transaction_pooling {
+                    listener = Some((Box::new(connector.clone()), Handle::current()));
+                }
                 let source = Source::Postgres {
                     connector: Box::new(connector),
                     runtime: Handle::current(),
@@ -59,7 +68,8 @@ impl Database {
                 (Db::Sqlite, writers, pool(source(Purpose::Read), settings.max_connections, settings)?)
             }
         };
-        Ok(Self { dialect, writers, readers, published: Arc::default() })
+        let (published, waited_for) = (Arc::default(), Arc::default());
+        Ok(Self { dialect, writers, readers, published, waited_for, listener })
     }
 
     /// The engine.
@@ -132,9 +142,11 @@ impl Database {
                 if result.is_ok() {
                     ended?;
                 }
+            } else if published && result.is_ok() && !self.waited_for.load(Ordering::Relaxed) {
+                tell_others(&mut connection).await;
             }
             if published && result.is_ok() {
-                self.published.notify_one();
+                self.wake_relay();
             }
             result
         }
@@ -183,7 +195,18 @@ impl Database {
     /// Waits until a transaction of this process that published something is committed. A commit while nobody waits
     /// is remembered for the next one who does.
     pub async fn wait_published(&self) {
+        self.waited_for.store(true, Ordering::Relaxed);
         self.published.notified().await;
+    }
+
+    /// Lets the relay look.
+    pub(super) fn wake_relay(&self) {
+        self.published.notify_one();
+    }
+
+    /// What it takes to hear others.
+    pub(super) fn listener(&self) -> Option<Listener> {
+        self.listener.clone()
     }
 
     /// Ends the use of this database: connections are closed as they come back, and new ones are refused.

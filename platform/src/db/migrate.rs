@@ -86,10 +86,23 @@ impl Database {
     /// [`Error::Setup`] when the database holds migrations that are not among the given ones, because then a newer
     /// program made it, or when a migration fails; [`Error::Unavailable`] when the database does not answer.
     pub async fn migrate(settings: &Settings, migrations: &[Migrations]) -> Result<Vec<String>> {
+        Self::migrate_part(settings, migrations, migrations).await
+    }
+
+    /// The same for a process that needs only some of the tables that this program knows: others may be there, as in the
+    /// copy of a database that had all of them, and stay as they are.
+    ///
+    /// # Errors
+    /// As [`Database::migrate`], where newer is what is not among the known ones.
+    pub async fn migrate_part(
+        settings: &Settings,
+        needed: &[Migrations],
+        known: &[Migrations],
+    ) -> Result<Vec<String>> {
         let connection = &mut connect(settings).await?;
-        let steps = in_order(migrations);
+        let steps = in_order(needed);
         let done = locked(connection, None).await?;
-        refuse_newer(&done, &steps)?;
+        refuse_newer(&done, &in_order(known))?;
         let mut names = Vec::new();
         for step in steps {
             if !done.contains(step.name) && !locked(connection, Some(step)).await?.contains(step.name) {

@@ -21,6 +21,7 @@ mod encryption;
 mod error;
 mod fragments;
 mod group;
+mod listen;
 mod migrate;
 mod postgres;
 mod rows;

@@ -11,6 +11,7 @@ mod context;
 mod document;
 mod headers;
 mod identity;
+mod internal;
 mod json;
 mod limited;
 mod objects;
@@ -30,6 +31,7 @@ pub use document::{
     RightProblems, StaleProblem, UserProblems, add_to,
 };
 pub use identity::{Allowed, Anyone, Gate, Right, User, is_right};
+pub use internal::{Admission, CertificateShown, admit_service};
 pub(crate) use json::in_plain_words;
 pub use json::parse as read_json;
 pub use limited::{LimitClass, Limits};

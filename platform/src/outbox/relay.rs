@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 use super::store::{self, Claimed};
-use crate::bus::{Backoff, Bus, gather};
+use crate::bus::{Backoff, Bus, Gathering};
 use crate::clock::Clock;
 use crate::db::{self, Database};
 
@@ -40,16 +40,23 @@ impl Relay {
     pub async fn run(&self, stop: CancellationToken) {
         let interval = Duration::from_millis(self.settings.poll_interval_ms);
         let mut measured = Time::MIN;
+        let mut gathering = Gathering::default();
         while !stop.is_cancelled() {
             if self.clock.now().since(measured) >= interval {
                 measured = self.clock.now();
                 self.measure().await;
             }
+            // What no bus takes at the moment stays unclaimed, and is due the moment one does.
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.bus.ready() => {}
+                () = tokio::time::sleep(interval) => continue,
+            }
             match self.run_once().await {
-                Ok(0) => {}
+                Ok(0) => gathering.end(),
                 Ok(count) => {
                     if count < self.settings.batch as usize {
-                        gather(&stop).await;
+                        gathering.wait(&stop).await;
                     }
                     continue;
                 }

@@ -103,6 +103,16 @@ impl PublicKey {
         Some(key)
     }
 
+    /// An Ed25519 key of 32 bytes.
+    pub(super) fn ed25519(raw: Vec<u8>) -> Option<Self> {
+        Self::new(Algorithm::EdDsa, raw)
+    }
+
+    /// Its bytes.
+    pub(super) fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
     /// The key's id.
     #[must_use]
     pub fn kid(&self) -> &str {

@@ -2,9 +2,11 @@
 //!
 //! The algorithm comes from our key, never from the token; the key comes from our own set, never from an address in
 //! the token; every claim is required and typed. Left out: deciding who gets a token, storing keys and rotating
-//! them, which is auth's, and whether a session was revoked, which is asked beside this on every request.
+//! them, which is auth's, and whether a session was revoked, which is asked beside this on every request. Beside them,
+//! tokens between services, which no user ever has.
 
 mod keys;
+mod service;
 mod signer;
 mod verifier;
 
@@ -13,6 +15,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use keys::{Algorithm, KeySource, PublicKey, PublicKeys, generate_key};
+pub use service::{
+    Identity, SERVICE_LEEWAY_SECONDS, SERVICE_TOKEN, SERVICE_TOKEN_SECONDS, ServiceKey, Services,
+    read_service_key,
+};
 pub use signer::Signer;
 pub use verifier::{Refused, Verified, VerifiedTokens, Verifier};
 

@@ -17,7 +17,7 @@ use crate::cache::Cache;
 use crate::clock::Clock;
 
 /// No token of ours comes near this many bytes.
-const LONGEST: usize = 8 * 1024;
+pub(super) const LONGEST: usize = 8 * 1024;
 
 /// An unknown key id makes us ask for the keys at most this often. A new key must have been published for longer
 /// than this before the first token is signed with it.
@@ -91,10 +91,10 @@ impl Held {
 /// The header of our tokens has these members and no others: `jku`, `x5u`, `jwk`, `crit` and the like are refused.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Header {
-    alg: String,
-    typ: String,
-    kid: String,
+pub(super) struct Header {
+    pub(super) alg: String,
+    pub(super) typ: String,
+    pub(super) kid: String,
 }
 
 impl Verifier {
@@ -232,13 +232,13 @@ fn no_keys_yet() -> Error {
     Error::unavailable("platform.keys_unavailable", "Logins can't be checked right now.").retry_after(1)
 }
 
-fn header(token: &str) -> Option<Header> {
+pub(super) fn header(token: &str) -> Option<Header> {
     let (header, _) = token.split_once('.')?;
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()
 }
 
 /// The library checks form and signature with our key's algorithm; the claims are checked here, by our clock.
-fn signature_only(key: &PublicKey) -> Validation {
+pub(super) fn signature_only(key: &PublicKey) -> Validation {
     let mut validation = Validation::new(key.algorithm().as_jwt());
     validation.required_spec_claims.clear();
     validation.validate_exp = false;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contracts::EventId;
 use futures_util::future::join;
-use platform::bus::{Bus, LocalBus, local::Settings};
+use platform::bus::{Bus, LocalBus, Settings};
 use platform::db::Database;
 use platform::outbox;
 use testkit::both_engines;

@@ -7,14 +7,16 @@ use async_trait::async_trait;
 use contracts::{Actor, Caller, Error, Event, EventId, SessionId, UserId};
 use futures_util::future::{join, join_all, pending};
 use platform::audit::{self, Entry, Filter, Outcome};
-use platform::bus::{Bus, LocalBus, local};
+use platform::bus::{self, Bus, LocalBus};
 use platform::clock::Clock;
 use platform::db::{self, Database, Db};
 use platform::outbox::{self, Relay, Settings};
 use testkit::both_engines;
+use testkit::databases::TestDatabase;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::rabbit_support::until;
 use crate::stage::{
     A_WHILE, Happened, Listener, Manner, NotingBus, Unheard, clock, happen, happen_times, local_bus,
 };
@@ -95,7 +97,7 @@ both_engines! {
         let (now, caller) = (clock.now(), Caller::module("test"));
         db.transaction(async |tx| outbox::publish(tx, now, &caller, &Unheard {}).await).await.unwrap();
         let listener = Listener::new("first", &db, &clock, Manner::Takes);
-        let bus = Arc::new(local_bus(&db, &clock, &[&listener], local::Settings::default()));
+        let bus = Arc::new(local_bus(&db, &clock, &[&listener], bus::Settings::default()));
         let relay = relay(&db, bus.clone(), &clock);
         assert_eq!(relay.run_once().await.unwrap(), 1);
         clock.advance(A_WHILE);
@@ -169,7 +171,7 @@ both_engines! {
         let clock = clock();
         let listener = Listener::new("first", &db, &clock, Manner::TakesAndHangs);
         let event = happen(&db, &clock, 1).await;
-        let bus = || local_bus(&db, &clock, &[&listener], local::Settings::default());
+        let bus = || local_bus(&db, &clock, &[&listener], bus::Settings::default());
         die_after_hand_over(&db, &clock, Some(bus())).await;
         // The bus dies as well, after the effect and before it can note the success.
         let dying = bus();
@@ -207,7 +209,7 @@ both_engines! {
         let mut events = happen_times(&db, &clock, 60).await;
         let settings = Settings { batch: 7, ..Settings::default() };
         let replica = async || {
-            let bus = Arc::new(local_bus(&db, &clock, &[&listener], local::Settings::default()));
+            let bus = Arc::new(local_bus(&db, &clock, &[&listener], bus::Settings::default()));
             let relay = Relay::new(db.clone(), bus.clone(), clock.clone(), settings.clone());
             let mut claimed = 0;
             loop {
@@ -230,7 +232,7 @@ both_engines! {
         let clock = Clock::system();
         let listener = Listener::new("first", &db, &clock, Manner::Takes);
         let never = 24 * 3_600_000;
-        let bus = local::Settings { poll_interval_ms: never, ..local::Settings::default() };
+        let bus = bus::Settings { poll_interval_ms: never, ..bus::Settings::default() };
         let bus = Arc::new(local_bus(&db, &clock, &[&listener], bus));
         let settings = Settings { poll_interval_ms: never, ..Settings::default() };
         let relay = Relay::new(db.clone(), bus.clone(), clock.clone(), settings);
@@ -252,11 +254,37 @@ both_engines! {
         assert_eq!(listener.effects().await.len(), 5);
     }
 
+    async fn what_another_process_publishes_wakes_the_relay_where_the_database_can_tell(database: TestDatabase) {
+        let (db, clock) = (database.database(), Clock::system());
+        if db.dialect() == Db::Sqlite {
+            return;
+        }
+        let command = Database::open(database.settings()).await.unwrap();
+        let bus = Arc::new(NotingBus::default());
+        let never = Settings { poll_interval_ms: 24 * 3_600_000, ..Settings::default() };
+        let relay = Relay::new(db.clone(), bus.clone(), clock.clone(), never);
+        let stop = CancellationToken::new();
+        let world = async {
+            let first = happen(&command, &clock, 1).await;
+            until("the first is found", async || bus.taken() == [first]).await;
+            // Cut off, it listens again, and finds what it missed.
+            let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND query = 'LISTEN doorward_outbox'";
+            command.write().await.unwrap().batch(cut).await.unwrap();
+            let second = happen(&command, &clock, 2).await;
+            until("the second is found", async || bus.taken() == [first, second]).await;
+            stop.cancel();
+        };
+        let all = async { tokio::join!(relay.run(stop.clone()), db.hear_others(stop.clone()), world) };
+        tokio::time::timeout(Duration::from_secs(30), all).await.expect("woken, and stopped when told");
+        command.close();
+    }
+
     async fn a_sweep_forgets_what_is_done_and_keeps_what_is_not(db: Database) {
         let clock = clock();
         let (done, waiting) = (clock.now(), Duration::from_secs(60));
         let listener = Listener::new("first", &db, &clock, Manner::Takes);
-        let bus = Arc::new(local_bus(&db, &clock, &[&listener], local::Settings::default()));
+        let bus = Arc::new(local_bus(&db, &clock, &[&listener], bus::Settings::default()));
         let relay = relay(&db, bus.clone(), &clock);
         happen(&db, &clock, 1).await;
         relay.run_once().await.unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use contracts::{Caller, Error, Event, EventId, Fact, Time};
 use platform::audit::{self, Entry, Filter, Outcome};
-use platform::bus::{Bus, Subscriber, local};
+use platform::bus::{self, Bus, LocalBus, Subscriber};
 use platform::clock::Clock;
 use platform::db::{self, Database};
 use platform::{inbox, outbox};
@@ -157,7 +157,7 @@ impl Listener {
     pub async fn effects(&self) -> Vec<EventId> {
         let mut c = self.db.read().await.unwrap();
         let filter = Filter { actor_id: Some(self.name.to_owned()), ..Filter::default() };
-        let entries = audit::list(&mut c, &filter, None, 1_000).await.unwrap();
+        let entries = audit::list(&mut c, &filter, None, 1_000_000).await.unwrap();
         entries.into_iter().map(|entry| entry.subject_id.parse().unwrap()).collect()
     }
 
@@ -217,8 +217,8 @@ pub fn local_bus(
     db: &Database,
     clock: &Clock,
     listeners: &[&Arc<Listener>],
-    settings: local::Settings,
-) -> local::LocalBus {
+    settings: bus::Settings,
+) -> LocalBus {
     let subscribers = listeners.iter().map(|listener| Arc::clone(listener) as Arc<dyn Subscriber>).collect();
-    local::LocalBus::new(db.clone(), subscribers, clock.clone(), settings)
+    LocalBus::new(db.clone(), subscribers, clock.clone(), settings)
 }

@@ -2,7 +2,7 @@
 
 use contracts::auth::{
     Account, AccountState, Auth, ChangeAccount, CheckSession, CreateAccount, FindAccount, ImportAccount,
-    ImportAccounts, ImportOutcome, ListAccounts, MintLink,
+    ImportAccounts, ImportOutcome, ListAccounts, MintLink, PublishKeys,
 };
 use contracts::{
     Caller, Concealed, EmailAddress, Error, ExportPerson, Kind, OneTimeRequestId, SessionId, UserId,
@@ -46,6 +46,13 @@ pub async fn auth(auth: &dyn Auth, world: &AuthWorld) {
     let kind = async |request| auth.mint_link(caller, MintLink { request }).await.unwrap_err().kind;
     assert_eq!(kind(world.spent).await, Kind::Gone);
     assert_eq!(kind(OneTimeRequestId::new()).await, Kind::NotFound);
+
+    let published = auth.publish_keys(caller, PublishKeys::default()).await.unwrap();
+    assert!(!published.issuer.is_empty() && !published.audience.is_empty());
+    let keys = published.jwks["keys"].as_array().unwrap();
+    assert!(!keys.is_empty() && keys.iter().all(|key| key["kid"].is_string() && key["d"].is_null()));
+    let readable: platform::tokens::PublicKeys = serde_json::from_value(published.jwks.clone()).unwrap();
+    assert_eq!(readable.iter().count(), keys.len(), "every process can verify with them");
 
     create_accounts(auth, caller).await;
     change_accounts(auth, caller).await;

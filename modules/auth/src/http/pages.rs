@@ -12,6 +12,17 @@ use actix_web::{HttpResponse, get};
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// Where the pages and what they load are, for whoever stands in front of several services.
+pub const PAGES: [&str; 7] = [
+    "/verify",
+    "/setup",
+    "/password-reset",
+    "/session-report",
+    "/invitation",
+    "/assets/auth.css",
+    "/assets/auth.js",
+];
+
 /// The pages, which are for people and so no part of the interface's document.
 pub(super) fn routes(config: &mut ServiceConfig) -> &mut ServiceConfig {
     config

@@ -7,8 +7,7 @@
 
 use contracts::auth::AccountPurged;
 use contracts::{Caller, Time, UserId};
-use platform::db::DbConn;
-use platform::{audit, idempotency, inbox, outbox};
+use platform::{audit, inbox, outbox};
 use tokio_util::sync::CancellationToken;
 
 use super::Service;
@@ -47,7 +46,7 @@ impl Service {
             .db
             .transaction(async |tx| {
                 let Some(email) = accounts::purge(tx, user, before).await? else { return Ok(false) };
-                forget(tx, user).await?;
+                platform::forget_person(tx, user).await?;
                 let address_key = self.master_key.address_key(&email.0);
                 outbox::publish(tx, now, &caller, &AccountPurged { user, address_key }).await?;
                 audit::record(tx, now, &caller, entry("auth.account.purged", user)).await?;
@@ -73,19 +72,11 @@ impl Service {
         self.db
             .transaction(async |tx| {
                 if inbox::once(tx, subscriber, event, now).await? {
-                    forget(tx, user).await?;
+                    platform::forget_person(tx, user).await?;
                 }
                 Ok::<_, Error>(())
             })
             .await?;
         Ok(self.db.truncate_log().await?)
     }
-}
-
-/// Takes the person out of what the platform keeps.
-async fn forget(tx: &mut DbConn, user: UserId) -> Result<(), Error> {
-    audit::forget_person(tx, user).await?;
-    outbox::forget(tx, user).await?;
-    idempotency::forget(tx, user).await?;
-    Ok(())
 }

@@ -51,7 +51,7 @@ both_engines! {
         let prepared = auth_world(&world).await;
         conforms::auth(&*world.service, &prepared).await;
         let service: Arc<dyn Auth> = world.service.clone();
-        let peer = far::serve(move || auth_routes(Arc::clone(&service))).await;
+        let peer = far::serve(contracts::Module::Auth, move || auth_routes(Arc::clone(&service))).await;
         conforms::auth(&RemoteAuth(peer), &prepared).await;
     }
 

@@ -26,6 +26,9 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'sel
 const MESSAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
                               frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox";
 
+/// Where it is, for whoever stands in front of several services.
+pub const DEV_PAGES: [&str; 3] = ["/dev/mailbox.json", "/dev/mailbox", "/dev/mailbox/{page:.*}"];
+
 /// The mailbox of development. It shows secrets to whoever asks: mount it with the development profile only.
 pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(json).service(style).service(script).service(page).service(message).service(opened);

@@ -33,6 +33,7 @@ impl Service {
             store::inbox::delete(tx, gone.user).await?;
             store::preferences::delete(tx, gone.user).await?;
             store::suppressions::delete(tx, &gone.address_key).await?;
+            platform::forget_person(tx, gone.user).await?;
             let erased = store::messages::delete(tx, messages).await?;
             let entry = Entry {
                 action: "notifications.person.forgotten",
@@ -44,6 +45,7 @@ impl Service {
             };
             audit::record(tx, now, &caller, entry).await
         };
-        Ok(self.db.transaction(work).await?)
+        self.db.transaction(work).await?;
+        Ok(self.db.truncate_log().await?)
     }
 }

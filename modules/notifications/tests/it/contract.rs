@@ -29,7 +29,7 @@ both_engines! {
         let world = World::new(db);
         let service: Arc<dyn Notifications> = world.service();
         conforms::notifications(&*service, &data("News")).await;
-        let peer = far::serve(move || notifications_routes(Arc::clone(&service))).await;
+        let peer = far::serve(contracts::Module::Notifications, move || notifications_routes(Arc::clone(&service))).await;
         conforms::notifications(&RemoteNotifications(peer), &data("News")).await;
     }
 

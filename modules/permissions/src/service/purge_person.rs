@@ -24,7 +24,7 @@ impl Service {
         let who = Holder::User(user);
         let work = async |tx: &mut DbConn| {
             if !inbox::once(tx, subscriber, event, now).await? {
-                return Ok(());
+                return Ok::<_, Error>(());
             }
             store::graph::lock(tx).await?;
             for assignment in store::assignments::of_subject(tx, who).await? {
@@ -34,8 +34,10 @@ impl Service {
                 members::tell_removed(tx, now, caller, &member).await?;
             }
             store::suspensions::delete(tx, user).await?;
+            platform::forget_person(tx, user).await?;
             Ok(())
         };
-        self.memory.changing_user(user, self.db.transaction(work)).await
+        self.memory.changing_user(user, self.db.transaction(work)).await?;
+        Ok(self.db.truncate_log().await?)
     }
 }

@@ -30,7 +30,7 @@ both_engines! {
         let distant = world.person();
         world.assign(&distant, "reader").await;
         let service: Arc<dyn Permissions> = world.service.clone();
-        let peer = far::serve(move || permissions_routes(Arc::clone(&service))).await;
+        let peer = far::serve(contracts::Module::Permissions, move || permissions_routes(Arc::clone(&service))).await;
         conforms::permissions(&RemotePermissions(peer), distant.id, [root(&clerk), root(&deputy)]).await;
     }
 

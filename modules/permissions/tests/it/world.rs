@@ -10,7 +10,7 @@ use contracts::permissions::{AssignRole, Evaluate, Permissions as _, Subject};
 use contracts::{AssignmentId, Caller, Error, Event, Time, UserId};
 use permissions::{Service, Settings};
 use platform::audit;
-use platform::bus::local::LocalBus;
+use platform::bus::LocalBus;
 use platform::bus::{Bus, Subscriber};
 use platform::cache::{self, Caches};
 use platform::clock::Clock;

@@ -51,10 +51,12 @@ impl Service {
         let work = async |tx: &mut DbConn| {
             if inbox::once(tx, subscriber, event.id, now).await? {
                 erase(tx, user).await?;
+                platform::forget_person(tx, user).await?;
                 record(tx, now, &caller, "users.user.purged", user, (None, None)).await?;
             }
-            Ok(())
+            Ok::<_, Error>(())
         };
-        self.profiles.forgetting(vec![user], self.db.transaction(work)).await
+        self.profiles.forgetting(vec![user], self.db.transaction(work)).await?;
+        Ok(self.db.truncate_log().await?)
     }
 }

@@ -27,7 +27,7 @@ both_engines! {
         };
         conforms::users(&*world.service, &profile).await;
         let service: Arc<dyn Users> = world.service.clone();
-        let peer = far::serve(move || users_routes(Arc::clone(&service))).await;
+        let peer = far::serve(contracts::Module::Users, move || users_routes(Arc::clone(&service))).await;
         conforms::users(&RemoteUsers(peer), &profile).await;
     }
 

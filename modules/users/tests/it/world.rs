@@ -67,6 +67,14 @@ impl Auth for Between {
         self.auth.check_session(caller, ask).await
     }
 
+    async fn publish_keys(
+        &self,
+        caller: &Caller,
+        ask: contracts::auth::PublishKeys,
+    ) -> Result<contracts::auth::PublishedKeys> {
+        self.auth.publish_keys(caller, ask).await
+    }
+
     async fn mint_link(&self, caller: &Caller, ask: MintLink) -> Result<MintedLink> {
         self.auth.mint_link(caller, ask).await
     }

@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use super::Settings;
 use super::store::{self, Claimed};
-use crate::bus::{Backoff, Subscriber, gather, last_words};
+use crate::bus::{Backoff, Gathering, Subscriber, Subscription, last_words};
 use crate::clock::Clock;
 use crate::db::{self, Database};
 
@@ -40,6 +40,10 @@ impl Desk {
         self.subscriber.name()
     }
 
+    pub(super) fn subscription(&self) -> Subscription {
+        Subscription { name: self.subscriber.name(), hears: self.subscriber.hears() }
+    }
+
     pub(super) fn hears(&self, event_type: &str) -> bool {
         self.subscriber.hears().contains(&event_type)
     }
@@ -51,16 +55,17 @@ impl Desk {
     pub(super) async fn run(&self, stop: &CancellationToken) {
         let interval = Duration::from_millis(self.settings.poll_interval_ms);
         let mut measured = Time::MIN;
+        let mut gathering = Gathering::default();
         while !stop.is_cancelled() {
             if self.clock.now().since(measured) >= interval {
                 measured = self.clock.now();
                 self.measure().await;
             }
             match self.run_once().await {
-                Ok(0) => {}
+                Ok(0) => gathering.end(),
                 Ok(count) => {
                     if count < self.settings.concurrency as usize {
-                        gather(stop).await;
+                        gathering.wait(stop).await;
                     }
                     continue;
                 }

@@ -1,4 +1,4 @@
-//! The local bus's queries.
+//! The desks' queries.
 
 use contracts::{Error, Event, EventId, Time, UserId};
 use diesel::dsl::sql;

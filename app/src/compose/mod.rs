@@ -1,31 +1,45 @@
 //! The wiring: every module is made here, once, and given what it asks for.
 //!
-//! The order is that of need: auth asks permissions; users asks auth; notifications asks auth and users. Nobody asks
+//! Each contract is near, when its module lives in this process, or far, when it has a peer's address; nobody who asks
+//! knows which. The order is that of need: auth asks permissions; users asks auth; notifications asks auth and users. Nobody asks
 //! back: whoever must tell something does so by an event.
+
+mod far;
+mod here;
 
 use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::middleware::from_fn;
 use actix_web::web::{Data, ServiceConfig};
-use contracts::auth::Auth;
-use platform::bus::LocalBus;
+use contracts::auth::{Auth, RemoteAuth};
+use contracts::notifications::{Notifications, RemoteNotifications};
+use contracts::permissions::{Permissions, RemotePermissions};
+use contracts::trail::{Trail, trail_routes};
+use contracts::users::{RemoteUsers, Users};
+use contracts::{Error, Module};
+use platform::audit::OwnTrail;
+use platform::bus::{Bus, Desks, RabbitBus, Subscription};
 use platform::cache::{Cache, Caches};
 use platform::clock::Clock;
 use platform::db::{Database, Db, Migrations};
-use platform::http::{BodyDeadline, Cursors, Gate, Limits, Proxies};
+use platform::http::{BodyDeadline, Cursors, Gate, Limits, Proxies, admit_service};
 use platform::limits::Global;
 use platform::outbox::{self, Relay};
 use platform::redis::Redis;
-use platform::tokens::Verifier;
+use platform::tokens::{KeySource, Verifier};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::WholeTrail;
 use crate::export::Exporter;
 use crate::settings::Settings;
 use crate::sweep::Sweeper;
 use crate::workers::Workers;
 use crate::{StartError, data, openapi, say};
+use far::{Far, FarKeys};
+use here::Here;
 
 /// Everything that requests and workers need. Cloning gives the same one.
 #[derive(Clone)]
@@ -33,14 +47,16 @@ pub(crate) struct House {
     pub(crate) db: Database,
     /// The link for the first administrator, while there is none.
     pub(crate) setup_link: Option<Arc<auth::SetupLink>>,
-    auth: Arc<auth::Service>,
-    users: Arc<users::Service>,
-    permissions: Arc<permissions::Service>,
-    notifications: Arc<notifications::Service>,
+    here: Here,
+    far: Far,
+    /// Watched, when auth lives elsewhere.
+    far_keys: Option<Arc<FarKeys>>,
+    trail: Arc<WholeTrail>,
     exporter: Arc<Exporter>,
     gate: Gate,
     cursors: Cursors,
-    bus: Arc<LocalBus>,
+    desks: Arc<Desks>,
+    broker: Option<Arc<RabbitBus>>,
     relay: Arc<Relay>,
     sweeper: Arc<Sweeper>,
     caches: Caches,
@@ -70,9 +86,13 @@ pub(crate) async fn migrate(settings: &Settings) -> Result<(), StartError> {
     }
 }
 
+/// Only what the modules that are here need: each service has a database of its own.
 async fn prepare(settings: &Settings) -> Result<Vec<String>, StartError> {
     data::make(&settings.data_dir)?;
-    Database::migrate(&settings.database, &MIGRATIONS)
+    let here = settings.here();
+    let elsewhere = |of: &Migrations| Module::named(of.module).is_some_and(|module| !here.contains(&module));
+    let needed: Vec<Migrations> = MIGRATIONS.into_iter().filter(|of| !elsewhere(of)).collect();
+    Database::migrate_part(&settings.database, &needed, &MIGRATIONS)
         .await
         .map_err(|error| StartError::because("The database can't be brought up to date", error))
 }
@@ -97,7 +117,18 @@ pub(crate) async fn house(settings: &Settings, public: SocketAddr) -> Result<Hou
 
 /// Auth and what it asks, for a command. Where a server runs on an embedded database, that one has brought the tables up
 /// to date and keeps its lock; writing beside it is what SQLite's own locks are for.
+///
+/// # Errors
+/// Also when auth lives elsewhere.
 pub(crate) async fn auth_alone(settings: &Settings) -> Result<auth::Service, StartError> {
+    let here = settings.here();
+    if !here.contains(&Module::Auth) {
+        return Err(StartError(
+            "These settings are of a service without auth: `modules` does not name it. Run the command with the settings \
+             of the service that has it."
+                .to_owned(),
+        ));
+    }
     data::make(&settings.data_dir)?;
     let lock = settings.database.url.sqlite_path().map(|file| data::lock(&file));
     let served = matches!(lock, Some(Err(_)));
@@ -113,18 +144,25 @@ pub(crate) async fn auth_alone(settings: &Settings) -> Result<auth::Service, Sta
         true => Caches::off(),
         false => Caches::shared(&none, db.clone(), clock.clone(), None),
     };
-    let permissions =
-        permissions::Service::new(db.clone(), clock.clone(), settings.permissions.clone(), &caches);
+    let (master_key, unfit) =
+        (settings.master_key()?, |error| StartError::because("Doorward can't be put together", error));
+    let permissions: Arc<dyn Permissions> = if here.contains(&Module::Permissions) {
+        let settings = settings.permissions.clone();
+        Arc::new(permissions::Service::new(db.clone(), clock.clone(), settings, &caches))
+    } else {
+        let far = Far::new(settings, &master_key, &clock).map_err(unfit)?;
+        Arc::new(RemotePermissions(far.to(Module::Permissions).map_err(unfit)?))
+    };
     let auth = auth::Service::new(auth::Dependencies {
         db,
         clock,
         settings: settings.auth.clone(),
         public_url: settings.public_url(settings.server.public.address)?,
-        master_key: settings.master_key()?,
-        permissions: Arc::new(permissions),
+        master_key,
+        permissions,
         caches,
     });
-    auth.await.map_err(|error| StartError::because("Doorward can't be put together", error))
+    auth.await.map_err(unfit)
 }
 
 async fn build(
@@ -136,60 +174,106 @@ async fn build(
     let public_url = settings.public_url(public)?;
     let redis = Redis::open(&settings.redis)?;
     let caches = caches(settings, &db, &clock, redis.as_ref()).await?;
+    let (modules, far) = (settings.here(), Far::new(settings, &master_key, &clock)?);
+    let lives_here = |module: Module| modules.contains(&module);
 
-    let permissions =
-        Arc::new(permissions::Service::new(db.clone(), clock.clone(), settings.permissions.clone(), &caches));
-    let auth = auth::Service::new(auth::Dependencies {
-        db: db.clone(),
-        clock: clock.clone(),
-        settings: settings.auth.clone(),
-        public_url: public_url.clone(),
-        master_key: master_key.clone(),
-        permissions: permissions.clone(),
-        caches: caches.clone(),
+    let own_permissions = lives_here(Module::Permissions).then(|| {
+        let settings = settings.permissions.clone();
+        Arc::new(permissions::Service::new(db.clone(), clock.clone(), settings, &caches))
     });
-    let auth = Arc::new(auth.await?);
-    let users = users::Service::new(db.clone(), clock.clone(), auth.clone(), settings.users.clone(), &caches);
-    let users = Arc::new(users);
-    let notifications = Arc::new(notifications::Service::new(notifications::Parts {
-        db: db.clone(),
-        clock: clock.clone(),
-        auth: auth.clone(),
-        users: users.clone(),
-        settings: settings.notifications.clone(),
-        smtp: settings.smtp.clone(),
-        master_key: master_key.clone(),
-        public_url,
-        mailbox: settings.profile.is_development(),
-        notes: Some(settings.data_dir.join("sent")),
-        redis: redis.clone(),
-    })?);
-
-    let subscribers = [
-        auth::subscribers(&auth),
-        users::subscribers(&users),
-        permissions::subscribers(&permissions),
-        notifications::subscribers(&notifications),
-    ]
-    .concat();
-    let bus = Arc::new(LocalBus::new(db.clone(), subscribers, clock.clone(), settings.bus.clone()));
-    let relay = Arc::new(Relay::new(db.clone(), bus.clone(), clock.clone(), settings.outbox.clone()));
-    let verifier = Verifier::new(auth.issuer(), auth.audience(), auth.clone(), clock.clone());
-    let verifier = verifier.remembering(Cache::new("verified_tokens", &settings.cache));
-    let gate = Gate {
-        verifier: Arc::new(verifier),
-        auth: Arc::clone(&auth) as Arc<dyn Auth>,
-        permissions: permissions.clone(),
+    let permissions: Arc<dyn Permissions> = match &own_permissions {
+        Some(own) => own.clone(),
+        None => Arc::new(RemotePermissions(far.to(Module::Permissions)?)),
     };
-    let setup_link = auth.setup_link().await?.map(Arc::new);
+    let own_auth = if lives_here(Module::Auth) {
+        let dependencies = auth::Dependencies {
+            db: db.clone(),
+            clock: clock.clone(),
+            settings: settings.auth.clone(),
+            public_url: public_url.clone(),
+            master_key: master_key.clone(),
+            permissions: permissions.clone(),
+            caches: caches.clone(),
+        };
+        Some(Arc::new(auth::Service::new(dependencies).await?))
+    } else {
+        None
+    };
+    let auth: Arc<dyn Auth> = match &own_auth {
+        Some(own) => own.clone(),
+        None => Arc::new(RemoteAuth(far.to(Module::Auth)?)),
+    };
+    let own_users = lives_here(Module::Users).then(|| {
+        let settings = settings.users.clone();
+        Arc::new(users::Service::new(db.clone(), clock.clone(), auth.clone(), settings, &caches))
+    });
+    let users: Arc<dyn Users> = match &own_users {
+        Some(own) => own.clone(),
+        None => Arc::new(RemoteUsers(far.to(Module::Users)?)),
+    };
+    let own_notifications = if lives_here(Module::Notifications) {
+        let parts = notifications::Parts {
+            db: db.clone(),
+            clock: clock.clone(),
+            auth: auth.clone(),
+            users: users.clone(),
+            settings: settings.notifications.clone(),
+            smtp: settings.smtp.clone(),
+            master_key: master_key.clone(),
+            public_url: public_url.clone(),
+            mailbox: settings.profile.is_development(),
+            notes: Some(settings.data_dir.join("sent")),
+            redis: redis.clone(),
+        };
+        Some(Arc::new(notifications::Service::new(parts)?))
+    } else {
+        None
+    };
+    let notifications: Arc<dyn Notifications> = match &own_notifications {
+        Some(own) => own.clone(),
+        None => Arc::new(RemoteNotifications(far.to(Module::Notifications)?)),
+    };
+    let here = Here {
+        auth: own_auth,
+        users: own_users,
+        permissions: own_permissions,
+        notifications: own_notifications,
+    };
+
+    let desks = Arc::new(Desks::new(db.clone(), here.subscribers(), clock.clone(), settings.bus.clone()));
+    let broker = settings
+        .rabbitmq
+        .is_set()
+        .then(|| RabbitBus::new(&settings.rabbitmq, &subscriptions(), Arc::clone(&desks)).map(Arc::new));
+    let broker = broker.transpose().map_err(|error| error as Box<dyn std::error::Error>)?;
+    let bus = broker.clone().map_or_else(|| Arc::clone(&desks) as Arc<dyn Bus>, |broker| broker);
+    let relay = Arc::new(Relay::new(db.clone(), bus, clock.clone(), settings.outbox.clone()));
+    let (issuer, audience) = settings.auth.issuer_and_audience(&public_url);
+    let far_keys =
+        here.auth.is_none().then(|| Arc::new(FarKeys::new(auth.clone(), (issuer.clone(), audience.clone()))));
+    let keys: Option<Arc<dyn KeySource>> = match (&here.auth, &far_keys) {
+        (Some(own), _) => Some(own.clone()),
+        (None, far) => far.clone().map(|far| far as Arc<dyn KeySource>),
+    };
+    let keys = keys.ok_or_else(|| Error::internal("neither auth nor its keys"))?;
+    let verifier = Verifier::new(issuer, audience, keys, clock.clone());
+    let verifier = verifier.remembering(Cache::new("verified_tokens", &settings.cache));
+    let gate = Gate { verifier: Arc::new(verifier), auth: auth.clone(), permissions: permissions.clone() };
+    let setup_link = match &here.auth {
+        Some(own) => own.setup_link().await?.map(Arc::new),
+        None => None,
+    };
     let cursors = Cursors::new(&master_key.derive("cursors"));
+    let own_trail: Arc<dyn Trail> = Arc::new(OwnTrail(db.clone()));
+    let trail = Arc::new(WholeTrail::new(std::iter::once(own_trail).chain(far.trails()).collect()));
     let exporter = Arc::new(Exporter {
         db: db.clone(),
         clock: clock.clone(),
-        auth: auth.clone(),
-        users: users.clone(),
-        permissions: permissions.clone(),
-        notifications: notifications.clone(),
+        trail: trail.clone(),
+        auth,
+        users,
+        permissions,
+        notifications,
     });
     let mut limits = settings.limits.limits(clock.clone(), &openapi::document());
     if let Some(redis) = redis.clone() {
@@ -202,14 +286,15 @@ async fn build(
     Ok(House {
         db,
         setup_link,
-        auth,
-        users,
-        permissions,
-        notifications,
+        here,
+        far,
+        far_keys,
+        trail,
         exporter,
         gate,
         cursors,
-        bus,
+        desks,
+        broker,
         relay,
         sweeper,
         caches,
@@ -219,6 +304,12 @@ async fn build(
         body_deadline,
         _lock: None,
     })
+}
+
+/// Who hears what in all of Doorward, wherever it runs.
+pub(crate) fn subscriptions() -> Vec<Subscription> {
+    [auth::SUBSCRIPTIONS, users::SUBSCRIPTIONS, permissions::SUBSCRIPTIONS, notifications::SUBSCRIPTIONS]
+        .concat()
 }
 
 /// The caches. Processes that may share a PostgreSQL tell each other of changes; they need a connection of their own for
@@ -255,7 +346,10 @@ impl House {
     /// Nobody else works on this database: what a process had claimed that was killed is free again.
     async fn take_over(&self) -> platform::db::Result<()> {
         let events = self.db.transaction(async |tx| outbox::release(tx).await).await?;
-        let messages = self.notifications.take_over().await?;
+        let messages = match &self.here.notifications {
+            Some(own) => own.take_over().await?,
+            None => 0,
+        };
         if events + messages > 0 {
             tracing::info!(events, messages, "What a process had taken that was killed is worked on again.");
         }
@@ -270,18 +364,25 @@ impl House {
             .app_data(self.limits.clone())
             .app_data(self.proxies.clone())
             .app_data(Data::new(self.body_deadline))
-            .app_data(Data::from(self.auth.clone()))
-            .app_data(Data::from(self.users.clone()))
-            .app_data(Data::from(self.permissions.clone()))
-            .app_data(Data::from(self.notifications.clone()))
+            .app_data(Data::from(self.trail.clone()))
             .app_data(Data::from(self.exporter.clone()));
+        self.here.furnish(app);
+    }
+
+    /// What modules that live elsewhere may ask; nothing where none does.
+    pub(crate) fn internal_routes(&self, app: &mut ServiceConfig) {
+        if let Some(admission) = self.far.admission.clone() {
+            app.app_data(admission);
+            self.here.internal_routes(app);
+            let trail = trail_routes(Arc::new(OwnTrail(self.db.clone())));
+            app.service(trail.wrap(from_fn(admit_service)));
+        }
     }
 
     /// Starts what runs beside requests.
     pub(crate) fn work(&self) -> Workers {
         let mut workers = Workers::new();
-        let House { auth, users, permissions, notifications, bus, relay, sweeper, .. } = self.clone();
-        let (caches, redis) = (self.caches.clone(), self.redis.clone());
+        let House { desks, broker, relay, sweeper, caches, redis, far_keys, db, .. } = self.clone();
         workers.start("caches", move |stop| {
             let caches = caches.clone();
             async move { caches.run(stop).await }
@@ -293,19 +394,26 @@ impl House {
             });
         }
         workers.start("relay", move |stop| owned(&relay, |it| async move { it.run(stop).await }));
-        workers.start("bus", move |stop| owned(&bus, |it| async move { it.run(stop).await }));
+        workers.start("bus", move |stop| owned(&desks, |it| async move { it.run(stop).await }));
+        if let Some(broker) = broker {
+            workers.start("rabbitmq", move |stop| owned(&broker, |it| async move { it.run(stop).await }));
+        }
+        workers.start("listen", move |stop| {
+            let db = db.clone();
+            async move { db.hear_others(stop).await }
+        });
         workers.start("metrics", upkeep);
         workers.start("sweep", move |stop| owned(&sweeper, |it| async move { it.run(stop).await }));
-        workers.start("auth", move |stop| owned(&auth, |it| it.work(stop)));
-        workers.start("users", move |stop| owned(&users, |it| it.work(stop)));
-        workers.start("permissions", move |stop| owned(&permissions, |it| it.work(stop)));
-        workers.start("notifications", move |stop| owned(&notifications, |it| it.work(stop)));
+        if let Some(keys) = far_keys {
+            workers.start("keys", move |stop| owned(&keys, |it| async move { it.watch(stop).await }));
+        }
+        self.here.work(&mut workers);
         workers
     }
 
     /// Ends what would keep the public door open: streams that people read.
     pub(crate) fn end_streams(&self) {
-        self.notifications.end_streams();
+        self.here.notifications.iter().for_each(|it| it.end_streams());
     }
 
     /// Ends the use of the database.

@@ -1,0 +1,197 @@
+//! The desks: where the subscribers of this process get their events, whichever way those came.
+//!
+//! A desk keeps one stored delivery for each event and subscriber. Once it is stored, this database is responsible; it
+//! survives a crash, and any replica may work on it. Each subscriber has its own desk: one that fails, hangs or panics
+//! delays no other. Who fails too often is parked, and waits for an operator. Left out: order, and telling other
+//! replicas, which find what is theirs by polling.
+
+mod desk;
+mod store;
+
+use std::sync::Arc;
+
+use contracts::{Event, EventId, Time, UserId};
+use futures_util::future::join_all;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use self::desk::Desk;
+use super::{Subscriber, Subscription};
+use crate::clock::Clock;
+use crate::db::{self, Database, DbConn};
+use crate::outbox::Waiting;
+
+/// How subscribers get what there is for them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// How often to look for deliveries without being woken, in milliseconds: finds those of other replicas that
+    /// died, and those whose next attempt has come.
+    pub poll_interval_ms: u64,
+    /// How many events one subscriber may be handling at once.
+    pub concurrency: u32,
+    /// How long a subscriber may take for one event, in milliseconds.
+    pub deadline_ms: u64,
+    /// How long claimed deliveries stay with a process that no longer answers, in milliseconds; longer than the
+    /// deadline.
+    pub lease_ms: u64,
+    /// The longest wait after a first failure, in milliseconds.
+    pub backoff_base_ms: u64,
+    /// The longest wait of all, in milliseconds.
+    pub backoff_max_ms: u64,
+    /// How many attempts a delivery gets before it is parked.
+    pub max_attempts: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            poll_interval_ms: 1_000,
+            concurrency: 16,
+            deadline_ms: 10_000,
+            lease_ms: 30_000,
+            backoff_base_ms: 1_000,
+            backoff_max_ms: 300_000,
+            max_attempts: 12,
+        }
+    }
+}
+
+/// Delivers events to the subscribers of this process.
+pub struct Desks {
+    db: Database,
+    desks: Vec<Desk>,
+    clock: Clock,
+}
+
+impl Desks {
+    /// Desks over this database, for these subscribers.
+    #[must_use]
+    pub fn new(
+        db: Database,
+        subscribers: Vec<Arc<dyn Subscriber>>,
+        clock: Clock,
+        settings: Settings,
+    ) -> Self {
+        let settings = Arc::new(settings);
+        let desk = |subscriber| Desk::new(db.clone(), subscriber, clock.clone(), Arc::clone(&settings));
+        Self { desks: subscribers.into_iter().map(desk).collect(), db, clock }
+    }
+
+    /// Delivers until it is told to stop, and then ends what it has begun.
+    pub async fn run(&self, stop: CancellationToken) {
+        join_all(self.desks.iter().map(|desk| desk.run(&stop))).await;
+    }
+
+    /// Delivers what is due now, one batch for each subscriber; tells how many deliveries were attempted.
+    ///
+    /// # Errors
+    /// When the database does not answer. A subscriber's failure is no error here: it is tried again later.
+    pub async fn run_once(&self) -> db::Result<usize> {
+        let attempted = join_all(self.desks.iter().map(Desk::run_once)).await;
+        attempted.into_iter().sum()
+    }
+
+    /// Who has a desk here.
+    pub(crate) fn subscriptions(&self) -> impl Iterator<Item = Subscription> {
+        self.desks.iter().map(Desk::subscription)
+    }
+
+    /// Stores what each subscriber is to get, in one transaction, and wakes them: when this returns `Ok`, nothing of it
+    /// can be lost any more. What is stored already, and what a subscriber doesn't hear, is passed over; so is a
+    /// subscriber without a desk.
+    ///
+    /// # Errors
+    /// When the database does not answer; nothing was stored then.
+    pub(crate) async fn accept(&self, events: &[Event], whose: Whose<'_>) -> db::Result<()> {
+        let now = self.clock.now();
+        let desks: Vec<_> = self.desks.iter().filter(|desk| whose.is(desk.name())).collect();
+        let mut deliveries = Vec::new();
+        for event in events {
+            let interested = desks.iter().filter(|desk| desk.hears(&event.event_type));
+            deliveries.extend(interested.map(|desk| store::Delivery::new(event, desk.name(), now)));
+        }
+        if deliveries.is_empty() {
+            return Ok(());
+        }
+        self.db.transaction(async |tx| store::insert(tx, &deliveries).await).await?;
+        for desk in desks {
+            if events.iter().any(|event| desk.hears(&event.event_type)) {
+                desk.wake();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// For whom events are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Whose<'a> {
+    /// For everybody who hears them.
+    Everybodys,
+    /// For one subscriber.
+    Ones(&'a str),
+}
+
+impl Whose<'_> {
+    fn is(self, name: &str) -> bool {
+        match self {
+            Self::Everybodys => true,
+            Self::Ones(one) => one == name,
+        }
+    }
+}
+
+/// A delivery that was given up, until an operator says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    /// The event.
+    pub event: EventId,
+    /// Its type.
+    pub event_type: String,
+    /// Who could not take it.
+    pub subscriber: String,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// When the bus took the event.
+    pub created_at: Time,
+    /// What the subscriber said last.
+    pub last_error: Option<String>,
+}
+
+/// The parked deliveries, oldest first, at most a thousand.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn parked(c: &mut DbConn) -> db::Result<Vec<Parked>> {
+    store::parked(c, 1_000).await
+}
+
+/// Gives the parked deliveries of these events all their attempts again, starting now; tells how many there were.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn retry(tx: &mut DbConn, now: Time, events: &[EventId]) -> db::Result<usize> {
+    store::unpark(tx, now, events.to_vec()).await
+}
+
+/// Deliveries that are still to be made, oldest first.
+pub(crate) async fn waiting(c: &mut DbConn, limit: u32) -> db::Result<Vec<Waiting>> {
+    store::waiting(c, i64::from(limit)).await
+}
+
+/// Ends every claim.
+pub(crate) async fn release(tx: &mut DbConn) -> db::Result<usize> {
+    store::release(tx).await
+}
+
+/// Forgets deliveries that were made, of events that the bus took before this instant.
+pub(crate) async fn sweep(tx: &mut DbConn, before: Time) -> db::Result<usize> {
+    let done = store::done_before(tx, before, crate::SWEEP_BATCH).await?;
+    store::delete(tx, done).await
+}
+
+/// Forgets deliveries that were made or given up, of events that name this person.
+pub(crate) async fn forget(tx: &mut DbConn, person: UserId) -> db::Result<usize> {
+    store::forget(tx, person).await
+}
