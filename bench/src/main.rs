@@ -24,6 +24,10 @@ enum Command {
     Growth(growth::Options),
     /// Kills it in the middle of its work, again and again, and looks whether anything is missing
     Chaos(chaos::Options),
+    /// Restarts replicas one after the other under load, and looks whether a request fails
+    Rolling(chaos::Rolling),
+    /// Moves a module out of replicas into a service of its own, and back, under load
+    Moving,
     /// Serves a bare JSON answer: the floor
     #[command(hide = true)]
     Bare {
@@ -44,6 +48,8 @@ fn main() -> ExitCode {
             true
         }
         Command::Chaos(options) => chaos::run(&options),
+        Command::Rolling(options) => options.run(),
+        Command::Moving => chaos::move_out_and_back(),
         Command::Bare { size } => floors::serve_bare(size).is_ok(),
     };
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
