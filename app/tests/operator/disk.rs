@@ -7,6 +7,7 @@ use platform::db::Database;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testkit::databases::Engine;
 
 use crate::TABLES;
 use crate::client::{Answer, Ask, Person};
@@ -160,12 +161,12 @@ async fn a_database_that_takes_no_writes_answers_503_and_goes_on_when_it_does() 
         let mia = house.person("mia").await;
         let db = house.database().database();
         // What refuses is not the disk here, so that it works everywhere: a trigger in its words.
-        let (refuse, allow) = match shape {
-            Shape::Embedded => (
+        let (refuse, allow) = match house.database().engine() {
+            Engine::Sqlite => (
                 "CREATE TRIGGER users_full BEFORE UPDATE ON users_profiles BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END",
                 "DROP TRIGGER users_full",
             ),
-            Shape::Postgres => (
+            Engine::Postgres => (
                 "CREATE FUNCTION users_full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'could not extend file \"base/1\": No space left on device' USING ERRCODE = 'disk_full'; END $$; \
                  CREATE TRIGGER users_full BEFORE UPDATE ON users_profiles EXECUTE FUNCTION users_full()",
                 "DROP TRIGGER users_full ON users_profiles",
