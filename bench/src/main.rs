@@ -1,5 +1,6 @@
 //! The command line of the measuring tool; `./dev bench` and `./dev chaos` build and call it.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bench::{chaos, floors, growth, load};
@@ -27,7 +28,11 @@ enum Command {
     /// Restarts replicas one after the other under load, and looks whether a request fails
     Rolling(chaos::Rolling),
     /// Moves a module out of replicas into a service of its own, and back, under load
-    Moving,
+    Moving {
+        /// A file to write the result into, between its marks.
+        #[arg(long, value_name = "FILE")]
+        write: Option<PathBuf>,
+    },
     /// Serves a bare JSON answer: the floor
     #[command(hide = true)]
     Bare {
@@ -49,7 +54,7 @@ fn main() -> ExitCode {
         }
         Command::Chaos(options) => chaos::run(&options),
         Command::Rolling(options) => options.run(),
-        Command::Moving => chaos::move_out_and_back(),
+        Command::Moving { write } => chaos::move_out_and_back(write.as_deref()),
         Command::Bare { size } => floors::serve_bare(size).is_ok(),
     };
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -89,8 +89,8 @@ pub fn run(options: &Options) -> bool {
 
 /// Moves a module out and back, audits, and prints what came of it; false when a request failed.
 #[must_use]
-pub fn move_out_and_back() -> bool {
-    tell(take_out(None), "Moving", None)
+pub fn move_out_and_back(file: Option<&Path>) -> bool {
+    tell(take_out(None), "Moving", file)
 }
 
 /// Prints what came of it, and writes it between the marks when all is well.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::Findings;
-use super::rolling::{DRAIN, restart};
+use super::rolling::{GENTLE, restart};
 use super::stage::{Stage, table};
 use crate::fleet::{Fleet, MODULES, Member, random_key};
 use crate::house::{self, House};
@@ -32,7 +32,7 @@ struct Keys {
 /// When there is no server to be had that is needed, or Doorward does not come back.
 pub fn take_out(doorward: Option<PathBuf>) -> Result<Findings, String> {
     let binary = doorward.unwrap_or_else(house::beside);
-    let mut stage = Stage::open(&binary, Shape::Replicas, Engine::Postgres, &[DRAIN])?;
+    let mut stage = Stage::open(&binary, Shape::Replicas, Engine::Postgres, &GENTLE)?;
     let begun = Instant::now();
     stage.writes_go_on()?;
     let inside = out(&mut stage.fleet, &binary)?;
