@@ -220,9 +220,9 @@ impl Fleet {
     pub(crate) fn requests(&self, at: usize) -> f64 {
         let address = self.members[at].house.management;
         let text = self.runtime.block_on(Api::text(address, "/metrics")).unwrap_or_default();
-        let lines = text.lines().filter(|line| {
-            line.starts_with("doorward_http_requests_total{") && line.contains("\"/api/")
-        });
+        let lines = text
+            .lines()
+            .filter(|line| line.starts_with("doorward_http_requests_total{") && line.contains("\"/api/"));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 

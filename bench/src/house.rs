@@ -34,7 +34,15 @@ impl House {
         all.extend(database.map(|url| ("DOORWARD__DATABASE__URL".to_owned(), url.to_owned())));
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         all.retain(|(name, _)| is_setting(name));
-        Self { binary: binary.to_owned(), process: None, folder, settings: all, public, management, setup_link: None }
+        Self {
+            binary: binary.to_owned(),
+            process: None,
+            folder,
+            settings: all,
+            public,
+            management,
+            setup_link: None,
+        }
     }
 
     /// Another one with the same settings, and a data folder and addresses of its own.

@@ -78,7 +78,7 @@ fn nothing_acknowledged_is_missing_when_services_and_their_broker_are_killed_und
     }
 }
 
-/// Twice; `DOORWARD_TEST_ROLLS` says how often, and `doorward-bench rolling` does it twenty times.
+/// Twice; `DOORWARD_TEST_ROLLS` says how often, and `./dev bench rolling` does it twenty times.
 #[test]
 fn nobody_notices_that_replicas_are_restarted_one_after_the_other() {
     if may_start(&[POSTGRES, REDIS, RABBITMQ]) && installed("haproxy") {

@@ -250,7 +250,8 @@ fn trail(books: &mut Books, entries: &[Entry], people: &[Person]) -> Vec<String>
 fn half_written(books: &mut Books) -> Vec<String> {
     let mut wrong = Vec::new();
     for (actions, event) in PAIRS {
-        let told = books.number("count(*)", &format!("FROM platform_audit_events WHERE action IN ({actions})"));
+        let told =
+            books.number("count(*)", &format!("FROM platform_audit_events WHERE action IN ({actions})"));
         let rest = format!("FROM platform_outbox WHERE event_type = '{event}'");
         let published = books.number("count(*)", &rest);
         if published != told {
@@ -270,7 +271,8 @@ fn half_written(books: &mut Books) -> Vec<String> {
         wrong.push(format!("half-written: {bare} sessions without a refresh token"));
     }
     let accounts = books.number("count(*)", "FROM auth_accounts");
-    let events = books.number("count(*)", "FROM platform_outbox WHERE event_type = 'auth.account.registered'");
+    let events =
+        books.number("count(*)", "FROM platform_outbox WHERE event_type = 'auth.account.registered'");
     if accounts != events {
         wrong.push(format!("half-written: {accounts} accounts and {events} events that tell of them"));
     }

@@ -68,7 +68,9 @@ pub fn roll(options: &Rolling) -> Result<Findings, String> {
     rows.push(("**requests that failed**".to_owned(), format!("**{failed}**")));
     rows.extend(outcome.result());
     rows.push((
-        format!("a restart, from SIGTERM until the proxy uses it again ({DRAIN} s of it `server.drain_seconds`)"),
+        format!(
+            "a restart, from SIGTERM until the proxy uses it again ({DRAIN} s of it `server.drain_seconds`)"
+        ),
         format!(
             "{:.1} s (p50), {:.1} s (longest)",
             median(&times),

@@ -69,7 +69,9 @@ pub fn run(options: &Options) {
     for engine in &options.engine {
         let postgres = match engine {
             Engine::Sqlite => None,
-            Engine::Postgres => Some(Services::start(&[Service::Postgres]).unwrap_or_else(|error| panic!("{error}"))),
+            Engine::Postgres => {
+                Some(Services::start(&[Service::Postgres]).unwrap_or_else(|error| panic!("{error}")))
+            }
         };
         let mut towns: Vec<Town> =
             options.accounts.iter().map(|count| Town::found(&binary, postgres.as_ref(), *count)).collect();
