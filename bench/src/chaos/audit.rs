@@ -60,9 +60,9 @@ pub(super) fn wait_settled(books: &mut Books) -> Result<(), String> {
             // The audit tells what did not come.
             return Ok(());
         }
-        if begun.elapsed() > Duration::from_secs(180) {
+        if begun.elapsed() > Duration::from_secs(600) {
             return Err(format!(
-                "after three minutes {open:?} events, deliveries, messages are still under way"
+                "after ten minutes {open:?} events, deliveries, messages are still under way"
             ));
         }
         std::thread::sleep(Duration::from_millis(100));

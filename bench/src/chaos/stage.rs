@@ -20,7 +20,7 @@ use crate::{Engine, Shape};
 
 /// What was claimed by a process that is gone is claimed again after its lease: here after seconds, not a minute.
 /// Mail goes to a server of ours.
-const SETTINGS: [(&str, &str); 19] = [
+const SETTINGS: [(&str, &str); 20] = [
     ("DOORWARD__LIMITS__LOGINS__PER_ADDRESS", "0"),
     ("DOORWARD__LIMITS__REGISTRATIONS__PER_ADDRESS", "0"),
     ("DOORWARD__NOTIFICATIONS__LIMITS__EMAIL", "1000000"),
@@ -34,6 +34,8 @@ const SETTINGS: [(&str, &str); 19] = [
     ("DOORWARD__BUS__LEASE_MS", "3000"),
     ("DOORWARD__BUS__MAX_ATTEMPTS", "1000"),
     ("DOORWARD__BUS__BACKOFF_MAX_MS", "2000"),
+    // Tries come a second after each other here, not hours: nobody is to be given up because something was away.
+    ("DOORWARD__NOTIFICATIONS__MAX_ATTEMPTS", "1000"),
     ("DOORWARD__NOTIFICATIONS__SEND_TIMEOUT_MS", "2000"),
     ("DOORWARD__NOTIFICATIONS__RETRY_BASE_MS", "500"),
     ("DOORWARD__NOTIFICATIONS__RETRY_MAX_MS", "1000"),
