@@ -159,7 +159,11 @@ check_files() {
 # As the image is, it is meant for real: it must not start as a playground that shows every message.
 check_refusal() {
     local told setting
-    ! told=$(docker run --rm --network none --read-only $IMAGE 2>&1) || die "it started without settings"
+    ended() { [ "$(docker inspect --format '{{.State.Running}}' doorward-test)" = false ]; }
+    docker run --detach --name doorward-test --network none --read-only $IMAGE >/dev/null 2>&1
+    await 20 ended || die "it starts without settings"
+    told=$(docker logs doorward-test 2>&1)
+    docker rm --volumes doorward-test >/dev/null
     for setting in public_url secrets.master_key smtp.url; do
         grep -q "$setting" <<<"$told" || die "it does not say that $setting is missing: $told"
     done
