@@ -246,7 +246,10 @@ async fn build(
         .is_set()
         .then(|| RabbitBus::new(&settings.rabbitmq, &subscriptions(), Arc::clone(&desks)).map(Arc::new));
     let broker = broker.transpose().map_err(|error| error as Box<dyn std::error::Error>)?;
-    let bus = broker.clone().map_or_else(|| Arc::clone(&desks) as Arc<dyn Bus>, |broker| broker);
+    let bus: Arc<dyn Bus> = match &broker {
+        Some(broker) => broker.clone(),
+        None => desks.clone(),
+    };
     let relay = Arc::new(Relay::new(db.clone(), bus, clock.clone(), settings.outbox.clone()));
     let (issuer, audience) = settings.auth.issuer_and_audience(&public_url);
     let far_keys =

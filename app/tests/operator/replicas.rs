@@ -3,15 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use platform::settings::MasterKey;
 use reqwest::Method;
 use serde_json::json;
 use testkit::redis::RedisServer;
 
 use crate::client::{Ask, Client, Person};
 use crate::house::{House, Shape, eventually};
-
-/// 32 bytes that are not random, for two processes that need the same ones.
-const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// The same person, at another process.
 fn at(house: &House, client: &Client) -> Client {
@@ -66,8 +64,9 @@ async fn a_session_ends_everywhere(one: &House, other: &House, email: &str, pass
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_process_changed_counts_at_the_others_at_once_whatever_becomes_of_redis() {
     let Some(mut redis) = RedisServer::start() else { return };
-    let url = redis.url();
-    let settings = [("DOORWARD__SECRETS__MASTER_KEY", MASTER_KEY), ("DOORWARD__REDIS__URL", url.as_str())];
+    let (url, master_key) = (redis.url(), MasterKey::generate().unwrap().to_base64());
+    let settings =
+        [("DOORWARD__SECRETS__MASTER_KEY", master_key.as_str()), ("DOORWARD__REDIS__URL", url.as_str())];
     let Some(mut one) = House::open(Shape::Postgres, &settings).await else { return };
     let mut mia = one.person("mia").await;
     let (email, password) = ("mia@example.org", "a long sentence for mia");

@@ -34,6 +34,8 @@ struct Change {
     ask: u64,
     writer: String,
     epoch: i64,
+    /// Who is asked. Others may share the Redis and not the database, and have epochs of their own.
+    peers: Vec<String>,
     changed: Vec<Changed>,
 }
 
@@ -119,7 +121,8 @@ impl Replica {
         let (tell, mut heard) = mpsc::unbounded_channel();
         locked(&self.waiting).insert(ask, tell);
         let _forget = Forget(self, ask);
-        let change = Change { ask, writer: self.id.clone(), epoch: held.epoch, changed: changed.to_vec() };
+        let (writer, peers) = (self.id.clone(), held.peers.clone());
+        let change = Change { ask, writer, epoch: held.epoch, peers, changed: changed.to_vec() };
         let Ok(message) = serde_json::to_vec(&change) else { return Outcome::Unheard };
         if !redis.tell(CHANGES, &message).await {
             return Outcome::Unheard;
@@ -141,7 +144,7 @@ impl Replica {
     /// Heard from a peer: does the same here, and says so.
     pub(super) async fn hear(&self, message: Vec<u8>) {
         let Ok(change) = serde_json::from_slice::<Change>(&message) else { return };
-        if change.writer == self.id || !self.catch_up(change.epoch).await {
+        if !change.peers.contains(&self.id) || !self.catch_up(change.epoch).await {
             return;
         }
         for _ in 0..ATTEMPTS {

@@ -218,6 +218,8 @@ fn no_read_is_older_than_an_acknowledged_write_whatever_becomes_of_redis() {
         eprintln!("seed {seed}: {seen:?}");
         assert_eq!(seen.stale, 0, "seed {seed}: {seen:?}");
         assert!(seen.reads > 1_000 && seen.writes > 20, "seed {seed}: {seen:?}");
+        assert!(!seen.faults.is_empty(), "nothing went wrong");
+        assert!(seen.slowest_read_ms < 5_000 && seen.slowest_write_ms < 20_000, "seed {seed}: {seen:?}");
     });
 }
 
