@@ -119,8 +119,8 @@ END
 # Builds the image from a folder; what was said is in build.log.
 build() {
     local began=$SECONDS
-    DOCKER_BUILDKIT=1 nice /usr/bin/docker --host "unix://$engine/socket" build --progress plain --network host \
-        --build-arg "PROFILE=$PROFILE" --tag "$2" "$1" >"$folder/build.log" 2>&1 ||
+    DOCKER_BUILDKIT=1 docker build --progress plain --network host --build-arg "PROFILE=$PROFILE" --tag "$2" "$1" \
+        >"$folder/build.log" 2>&1 ||
         { tail -30 "$folder/build.log" >&2; die "the image could not be built"; }
     tell "built in $((SECONDS - began)) s"
 }
