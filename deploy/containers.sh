@@ -76,6 +76,8 @@ finish() {
         docker rm --force --volumes doorward-test >/dev/null 2>&1 || true
         docker volume rm --force doorward-test >/dev/null 2>&1 || true
         kill "$engine_pid" 2>/dev/null && wait "$engine_pid" || true
+        # The network of the host, as the engine held it.
+        umount "$engine"/exec/netns/* 2>/dev/null || true
     fi
     [ -n "${DOORWARD_CONTAINERS:-}" ] || rm -rf "${folder:?}"
 }
