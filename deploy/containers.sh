@@ -5,7 +5,7 @@
 #   deploy/containers.sh compose PROGRAM
 #                                   only the compose files, with a program that is there already
 #
-# Not part of `./dev test`: it wants Debian 12, root, 8 GB of disk, and a quarter of an hour on two quiet cores. It needs no registry
+# Not part of `./dev test`: it wants Debian 12, root, 8 GB of disk, and a long build. It needs no registry
 # of images: it installs an engine, starts one of its own (no bridge, so everything is on the host's network, and
 # published ports are not proved), and makes stand-ins for the base images out of Debian's archive and this machine's
 # Rust. Everything is in a temporary folder, which goes away at the end; in $DOORWARD_CONTAINERS it stays, and the
