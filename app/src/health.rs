@@ -14,7 +14,7 @@ use crate::{StartError, say};
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The first line of an answer is not longer than this, in bytes.
-const LINE: u64 = 128;
+const LINE: usize = 128;
 
 /// Succeeds when the process answers 200 at `/readyz`; otherwise says why not.
 pub(crate) fn check(server: &ServerSettings) -> Result<(), StartError> {
@@ -59,13 +59,12 @@ fn ask(address: SocketAddr) -> std::io::Result<String> {
     stream.set_write_timeout(Some(PATIENCE))?;
     write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut line = Vec::new();
-    let mut head = (&stream).take(LINE);
-    let mut some = [0; LINE as usize];
-    while !line.contains(&b'\n') {
+    let mut some = [0; LINE];
+    while line.len() < LINE && !line.contains(&b'\n') {
         // What trickles in is no reason to wait any longer.
         let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         stream.set_read_timeout(Some(left))?;
-        match head.read(&mut some)? {
+        match stream.read(&mut some)? {
             0 => break,
             read => line.extend(some.iter().take(read)),
         }
