@@ -13,6 +13,7 @@ mod docs;
 mod effective;
 mod events;
 mod export;
+mod health;
 mod limits;
 mod openapi;
 mod proxy;
@@ -52,6 +53,8 @@ enum Command {
     Serve,
     /// Bring the database up to date and end
     Migrate,
+    /// Ask the process that runs with these settings whether it takes requests: for a container's health check
+    Health,
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -184,6 +187,7 @@ fn run(arguments: &Arguments) -> Result<(), StartError> {
     match arguments.command.clone().unwrap_or(Command::Serve) {
         Command::Serve => runtime()?.block_on(server::serve(load()?)),
         Command::Migrate => runtime()?.block_on(compose::migrate(&load()?)),
+        Command::Health => health::check(&Settings::sketch(arguments.config.as_deref())?.server),
         Command::Config(ConfigCommand::Check) => load().and_then(|_| say("The settings are fit for use.")),
         Command::Keys(KeysCommand::Rotate { compromised }) => {
             runtime()?.block_on(commands::rotate_keys(&load()?, compromised))

@@ -134,3 +134,26 @@ async fn the_settings_can_be_looked_at_while_it_runs() {
         assert!(house.finish(&["--config", file.to_str().unwrap(), "config", "check"]).0);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_tells_whether_the_process_takes_requests() {
+    // The stop lasts long enough to be seen.
+    let mut house = House::open(Shape::Embedded, &[("DOORWARD__SERVER__DRAIN_SECONDS", "60")]).await.unwrap();
+    let (done, told) = house.finish(&["health"]);
+    assert!(!done && told.contains("server.management.address"), "nobody knows port 0: {told}");
+
+    let management = house.management.trim_start_matches("http://").to_owned();
+    house.set("DOORWARD__SERVER__MANAGEMENT__ADDRESS", &management);
+    assert_eq!(house.finish(&["health"]), (true, "It takes requests.\n".to_owned()));
+    let asked_to_stop = std::process::Command::new("kill").args(["-TERM", &house.pid().to_string()]).status();
+    assert!(asked_to_stop.unwrap().success());
+    let told = eventually("readiness to be taken back", async || {
+        let (done, told) = house.finish(&["health"]);
+        (!done).then_some(told)
+    })
+    .await;
+    assert!(told.contains("503"), "{told}");
+    house.kill();
+    let (done, told) = house.finish(&["health"]);
+    assert!(!done && told.contains(&format!("Nobody answers on {management}")), "{told}");
+}
