@@ -108,11 +108,15 @@ journey! {
         assert_eq!(base.post("/api/v1/auth/logins", &login).await.status, 200);
 
         // Not noted: the order is that of ids, and those of one batch are in none.
-        let export = root.client.send(&ask(Method::GET, "/api/v1/users/exports?format=csv")).await;
-        assert_eq!(export.status, 200);
-        let Value::String(text) = &export.body else { panic!("text: {:?}", export.body) };
+        let text = eventually("everybody in the export, once users has heard of them", async || {
+            let export = root.client.send(&ask(Method::GET, "/api/v1/users/exports?format=csv")).await;
+            assert_eq!(export.status, 200);
+            let Value::String(text) = export.body else { panic!("text: {:?}", export.body) };
+            (text.trim_end().lines().count() == 4).then_some(text)
+        })
+        .await;
         assert!(text.contains("ann@example.org") && text.contains("'=Ben"), "{text}");
-        let back = root.client.send(&ask(Method::POST, "/api/v1/users/imports").text("text/csv", text)).await;
+        let back = root.client.send(&ask(Method::POST, "/api/v1/users/imports").text("text/csv", &text)).await;
         assert_eq!((back.status, &back.body["present"]), (200, &json!(3)), "{:?}", back.body);
     }
 }
