@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::folder::Folder;
+use crate::services::signal;
 
 pub(crate) struct House {
     binary: PathBuf,
@@ -15,6 +16,7 @@ pub(crate) struct House {
     folder: Folder,
     settings: Vec<(String, String)>,
     pub(crate) public: SocketAddr,
+    pub(crate) management: SocketAddr,
     /// The link for the first administrator, while there is none.
     pub(crate) setup_link: Option<String>,
 }
@@ -32,7 +34,50 @@ impl House {
         all.extend(database.map(|url| ("DOORWARD__DATABASE__URL".to_owned(), url.to_owned())));
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         all.retain(|(name, _)| is_setting(name));
-        Self { binary: binary.to_owned(), process: None, folder, settings: all, public, setup_link: None }
+        Self {
+            binary: binary.to_owned(),
+            process: None,
+            folder,
+            settings: all,
+            public,
+            management,
+            setup_link: None,
+        }
+    }
+
+    /// Another one with the same settings, and a data folder and addresses of its own.
+    pub(crate) fn beside(&self) -> Self {
+        let (public, management) = (free_address(), free_address());
+        let folder = Folder::new("bench");
+        let (binary, settings) = (self.binary.clone(), self.settings.clone());
+        let mut other =
+            Self { binary, process: None, folder, settings, public, management, setup_link: None };
+        let folder = other.folder.path().display().to_string();
+        other.set("DATA_DIR", &folder);
+        other.set("SERVER__PUBLIC__ADDRESS", &public.to_string());
+        other.set("SERVER__MANAGEMENT__ADDRESS", &management.to_string());
+        other
+    }
+
+    /// Changes a setting for the next start, such as `PEERS__AUTH`.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        let name = format!("DOORWARD__{name}");
+        self.settings.retain(|(known, _)| *known != name);
+        if is_setting(&name) {
+            self.settings.push((name, value.to_owned()));
+        }
+    }
+
+    /// Takes a setting back.
+    pub(crate) fn unset(&mut self, name: &str) {
+        self.settings.retain(|(known, _)| *known != format!("DOORWARD__{name}"));
+    }
+
+    /// What a command of the binary prints with these settings.
+    pub(crate) fn told_by(&self, arguments: &[&str]) -> String {
+        let done = self.command().args(arguments).output().unwrap();
+        assert!(done.status.success(), "{}", self.log());
+        String::from_utf8(done.stdout).unwrap().trim().to_owned()
     }
 
     /// The file of the embedded database.
@@ -85,7 +130,7 @@ impl House {
     /// Asks the process to end and waits for it.
     pub(crate) fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
-            Command::new("kill").args(["-TERM", &process.id().to_string()]).status().unwrap();
+            signal("-TERM", &[process.id()]);
             process.wait().unwrap();
         }
     }

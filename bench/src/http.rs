@@ -179,12 +179,22 @@ impl Api {
         let seen = exchange.map_err(|_| Error::from(ErrorKind::TimedOut))??;
         let body = serde_json::from_slice(seen.body).unwrap_or(Value::Null);
         let answer = Answer { status: seen.status, body };
-        self.connection = Some(connection);
+        let ends = String::from_utf8_lossy(seen.head).to_ascii_lowercase().contains("\r\nconnection: close");
+        self.connection = (!ends).then_some(connection);
         Ok(answer)
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Result<Answer> {
         self.send("GET", path, &[], None).await
+    }
+
+    /// What is answered as it comes, such as metrics.
+    pub(crate) async fn text(address: SocketAddr, path: &str) -> Result<String> {
+        let mut connection = Connection::open(address).await?;
+        let request = request("GET", path, None, &[], None);
+        let exchange = tokio::time::timeout(PATIENCE, connection.exchange(&request)).await;
+        let seen = exchange.map_err(|_| Error::from(ErrorKind::TimedOut))??;
+        Ok(String::from_utf8_lossy(seen.body).into_owned())
     }
 
     pub(crate) async fn post(&mut self, path: &str, body: &Value) -> Result<Answer> {

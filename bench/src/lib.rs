@@ -22,11 +22,14 @@ pub mod floors;
 pub mod growth;
 pub mod load;
 
+mod books;
 mod drive;
+mod fleet;
 mod folder;
 mod house;
 mod http;
 mod people;
+mod proxy;
 mod report;
 mod services;
 mod sql;
@@ -47,6 +50,17 @@ impl Engine {
             Self::Postgres => "PostgreSQL",
         }
     }
+}
+
+/// How many processes there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Shape {
+    /// One with everything.
+    One,
+    /// Two with everything on one PostgreSQL, Redis and RabbitMQ, behind HAProxy.
+    Replicas,
+    /// One for each module with a database of its own, RabbitMQ between them, behind HAProxy.
+    Services,
 }
 
 /// A runtime for everything but the measured load.

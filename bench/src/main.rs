@@ -1,5 +1,6 @@
 //! The command line of the measuring tool; `./dev bench` and `./dev chaos` build and call it.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bench::{chaos, floors, growth, load};
@@ -24,6 +25,14 @@ enum Command {
     Growth(growth::Options),
     /// Kills it in the middle of its work, again and again, and looks whether anything is missing
     Chaos(chaos::Options),
+    /// Restarts replicas one after the other under load, and looks whether a request fails
+    Rolling(chaos::Rolling),
+    /// Moves a module out of replicas into a service of its own, and back, under load
+    Moving {
+        /// A file to write the result into, between its marks.
+        #[arg(long, value_name = "FILE")]
+        write: Option<PathBuf>,
+    },
     /// Serves a bare JSON answer: the floor
     #[command(hide = true)]
     Bare {
@@ -44,6 +53,8 @@ fn main() -> ExitCode {
             true
         }
         Command::Chaos(options) => chaos::run(&options),
+        Command::Rolling(options) => options.run(),
+        Command::Moving { write } => chaos::move_out_and_back(write.as_deref()),
         Command::Bare { size } => floors::serve_bare(size).is_ok(),
     };
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }

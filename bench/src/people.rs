@@ -42,13 +42,17 @@ impl Person {
 
 /// The first administrator, made with the printed link.
 pub(crate) async fn administrator(house: &House) -> Person {
-    let link = house.setup_link.clone().expect("a set-up link");
+    administrator_at(house.public, &house.setup_link.clone().expect("a set-up link")).await
+}
+
+/// The same where clients don't go to the process itself.
+pub(crate) async fn administrator_at(address: SocketAddr, link: &str) -> Person {
     let token = link.split_once("token=").unwrap().1;
     let email = "root@example.org";
     let body = json!({ "token": token, "email": email, "password": PASSWORD });
-    let made = Api::new(house.public, None).post("/api/v1/setup", &body).await.unwrap();
+    let made = Api::new(address, None).post("/api/v1/setup", &body).await.unwrap();
     assert_eq!(made.status, 201, "{:?}", made.body);
-    Person::log_in(house.public, email, PASSWORD).await
+    Person::log_in(address, email, PASSWORD).await
 }
 
 /// So many people, registered and verified. The mailbox shows 200 messages, so they come in groups.

@@ -328,9 +328,18 @@ async fn caches(
     }
     let own = platform::db::Settings { max_connections: 1, ..settings.database.clone() };
     let caches = Caches::shared(&settings.cache, Database::open(&own).await?, clock.clone(), redis.cloned());
+    // Where everything starts at once, after a crash of the whole machine, a lease is soon over: that is no reason to give up.
+    for _ in 1..JOINS {
+        if caches.join().await.is_ok() {
+            return Ok(caches);
+        }
+    }
     caches.join().await?;
     Ok(caches)
 }
+
+/// How often a start tries to say that this process is there. Each try ends within a lease.
+const JOINS: usize = 10;
 
 /// Whether this process is the only one that writes to the database: on SQLite.
 fn alone(db: &Database) -> bool {

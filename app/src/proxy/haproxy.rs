@@ -42,6 +42,8 @@ defaults
     retries 2
     option redispatch 1
     retry-on conn-failure
+    # When this file is loaded again, a kept connection is closed with its next answer, and not under its next request.
+    option idle-close-on-response
     timeout connect 2s
     timeout queue 5s
     timeout http-request 10s

@@ -86,6 +86,8 @@ impl House {
         Some(house)
     }
 
+    /// With `DOORWARD_TEST_MIGRATE_WITH`, the tables are made by that binary, a newer one: `./dev previous` tells the journeys
+    /// of the version before so.
     async fn alone(engine: Engine, extra: &[(&str, &str)]) -> Option<Self> {
         let database = TestDatabase::create(engine, &[]).await?;
         let data = TempDir::new().unwrap();
@@ -104,6 +106,10 @@ impl House {
             printed: Vec::new(),
             transcript: Transcript::default(),
         };
+        if let Some(newer) = std::env::var_os("DOORWARD_TEST_MIGRATE_WITH") {
+            let done = house.with_settings(Command::new(newer).arg("migrate")).output().unwrap();
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        }
         house.start();
         Some(house)
     }
@@ -240,8 +246,12 @@ impl House {
     fn binary(&self) -> Command {
         let mut line = self.wrapper.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_doorward")]);
         let mut command = Command::new(line.next().unwrap());
+        self.with_settings(command.args(line));
         command
-            .args(line)
+    }
+
+    fn with_settings<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("DOORWARD__DATA_DIR", self.data.path())
@@ -250,8 +260,7 @@ impl House {
             .env("DOORWARD__PUBLIC_URL", "http://doorward.test")
             .env("DOORWARD__SERVER__PUBLIC__ADDRESS", "127.0.0.1:0")
             .env("DOORWARD__SERVER__MANAGEMENT__ADDRESS", "127.0.0.1:0")
-            .envs(self.extra.iter().map(|(k, v)| (k, v)));
-        command
+            .envs(self.extra.iter().map(|(k, v)| (k, v)))
     }
 
     fn watch_start(&mut self) {

@@ -29,6 +29,7 @@ mod disk;
 mod faults;
 mod lost;
 mod moves;
+mod moving;
 mod numbers;
 mod recipes;
 mod replicas;

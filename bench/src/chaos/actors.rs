@@ -14,13 +14,15 @@ use crate::http::{Answer, Api};
 use crate::people::Person;
 
 /// How many people the actors need.
-pub(super) const PEOPLE: usize = 6;
+pub(super) const PEOPLE: usize = 7;
 
 /// What the clients saw beside acknowledgements.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) unanswered: usize,
     pub(super) refused: usize,
+    /// The first of those, each in a sentence.
+    pub(super) failed: Vec<String>,
     /// Answers that must not be, each in a sentence.
     pub(super) wrong: Vec<String>,
 }
@@ -32,6 +34,7 @@ struct World {
     stop: Arc<AtomicBool>,
     unanswered: Arc<AtomicUsize>,
     refused: Arc<AtomicUsize>,
+    failed: Arc<Mutex<Vec<String>>>,
     wrong: Arc<Mutex<Vec<String>>>,
 }
 
@@ -54,6 +57,7 @@ impl Actors {
             stop: Arc::default(),
             unanswered: Arc::default(),
             refused: Arc::default(),
+            failed: Arc::default(),
             wrong: Arc::default(),
         };
         let mut tasks = JoinSet::new();
@@ -67,6 +71,7 @@ impl Actors {
         tasks.spawn_on(notifies(world.clone(), root, people[3].clone()), on);
         tasks.spawn_on(logs_in_and_out(world.clone(), people[4].clone()), on);
         tasks.spawn_on(refreshes(world.clone(), people[5].clone()), on);
+        tasks.spawn_on(reads(world.clone(), people[6].clone()), on);
         Self { world, tasks }
     }
 
@@ -76,6 +81,7 @@ impl Actors {
         Seen {
             unanswered: self.world.unanswered.load(Ordering::Relaxed),
             refused: self.world.refused.load(Ordering::Relaxed),
+            failed: self.world.failed.lock().unwrap().clone(),
             wrong: self.world.wrong.lock().unwrap().clone(),
         }
     }
@@ -89,6 +95,15 @@ impl World {
     fn client(&self, person: Option<&Person>) -> Client {
         let api = Api::new(self.address, person.map(|person| person.access_token.as_str()));
         Client { world: self.clone(), api }
+    }
+
+    /// A request that brought nothing: whoever sent it comes again.
+    fn failed(&self, count: &AtomicUsize, what: impl FnOnce() -> String) {
+        count.fetch_add(1, Ordering::Relaxed);
+        let mut failed = self.failed.lock().unwrap();
+        if failed.len() < 50 {
+            failed.push(what());
+        }
     }
 
     fn wrong(&self, what: String) {
@@ -113,15 +128,18 @@ impl Client {
         let headers: Vec<_> = key.map(|key| ("idempotency-key", key)).into_iter().collect();
         match self.api.send(method, path, &headers, body).await {
             Err(error) => {
-                self.world.unanswered.fetch_add(1, Ordering::Relaxed);
+                self.world.failed(&self.world.unanswered, || format!("{method} {path}: {error}"));
                 if error.kind() == std::io::ErrorKind::TimedOut {
                     self.world.wrong(format!("{method} {path} hung"));
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 None
             }
-            Ok(answer) if answer.status == 503 => {
-                self.world.refused.fetch_add(1, Ordering::Relaxed);
+            // A proxy whose server went away in the middle knows no more than its client.
+            Ok(answer) if matches!(answer.status, 502..=504) => {
+                let told = || format!("{method} {path}: {} {}", answer.status, answer.body);
+                let ours = answer.status == 503;
+                self.world.failed(if ours { &self.world.refused } else { &self.world.unanswered }, told);
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 None
             }
@@ -321,6 +339,20 @@ async fn refreshes(world: World, person: Person) {
             person = log_in_again(&world, &person).await;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Looks at what each module has.
+async fn reads(world: World, person: Person) {
+    let mut client = world.client(Some(&person));
+    let paths =
+        ["/api/v1/auth/sessions", "/api/v1/users/me", "/api/v1/users/me/permissions", "/api/v1/inbox"];
+    while world.goes_on() {
+        for path in paths {
+            let answer = client.until("GET", path, None, None).await;
+            client.acknowledges(path, &answer, 200);
+            tokio::time::sleep(BREATH).await;
+        }
     }
 }
 

@@ -3,18 +3,24 @@
 use super::audit;
 use super::ledger::Entry;
 use super::sink::Sink;
+use crate::books::Books;
 use crate::people::Person;
-use crate::sql::Sql;
 
 /// Does every damage and asks the audit; tells which ones were overlooked.
-pub(super) fn try_all(sql: &mut Sql, entries: &[Entry], people: &[Person], sink: &Sink) -> Vec<&'static str> {
+pub(super) fn try_all(
+    books: &mut Books,
+    entries: &[Entry],
+    people: &[Person],
+    sink: &Sink,
+) -> Vec<&'static str> {
     let mut overlooked = Vec::new();
-    let before = audit::tables(sql, entries, people, sink).violations.len();
-    for (name, damage) in damages(sql, entries) {
-        sql.run("BEGIN");
-        sql.run(&damage);
-        let found = audit::tables(sql, entries, people, sink).violations;
-        sql.run("ROLLBACK");
+    let before = audit::tables(books, entries, people, sink).violations.len();
+    for (name, damage) in damages(books, entries) {
+        let module = module(&damage);
+        books.with(module).run("BEGIN");
+        books.with(module).run(&damage);
+        let found = audit::tables(books, entries, people, sink).violations;
+        books.with(module).run("ROLLBACK");
         match found.last() {
             Some(last) if found.len() > before => eprintln!("chaos: {name}: found {}: {last}", found.len()),
             _ => overlooked.push(name),
@@ -27,14 +33,24 @@ pub(super) fn try_all(sql: &mut Sql, entries: &[Entry], people: &[Person], sink:
         let (session, used) = (session.clone(), used.clone());
         forked.push(Entry::Refreshed { session, used, next: "another one".to_owned() });
     }
-    if audit::tables(sql, &forked, people, sink).violations.len() <= before {
+    if audit::tables(books, &forked, people, sink).violations.len() <= before {
         overlooked.push("a refresh token that was exchanged twice");
     }
     overlooked
 }
 
-fn damages(sql: &Sql, entries: &[Entry]) -> Vec<(&'static str, String)> {
-    let id = |id: &str| sql.either(format!("x'{}'", id.replace('-', "")), format!("'{id}'::uuid"));
+/// Whose database this is to be done to: the words that say what to do are followed by a table's name. What belongs to the
+/// platform is in each; users have some of everything.
+fn module(damage: &str) -> &str {
+    let table = damage.trim_start_matches("DELETE FROM ").trim_start_matches("UPDATE ");
+    match table.split_once('_') {
+        Some((module, _)) if module != "platform" => module,
+        _ => "users",
+    }
+}
+
+fn damages(books: &Books, entries: &[Entry]) -> Vec<(&'static str, String)> {
+    let id = |id: &str| books.first().either(format!("x'{}'", id.replace('-', "")), format!("'{id}'::uuid"));
     let taken_back =
         |wanted: &String| entries.iter().any(|e| matches!(e, Entry::Unassigned { id } if id == wanted));
     let first = |table: &str, filter: &str| format!("id = (SELECT id FROM {table} WHERE {filter} LIMIT 1)");

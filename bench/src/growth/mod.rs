@@ -17,7 +17,7 @@ use crate::house::{self, House};
 use crate::http::{Api, Seen, member, request};
 use crate::people::{Person, administrator, people};
 use crate::report::{self, median, rounded};
-use crate::services::Postgres;
+use crate::services::{Service, Services};
 use crate::sql::Sql;
 
 /// How large, and on what.
@@ -69,7 +69,9 @@ pub fn run(options: &Options) {
     for engine in &options.engine {
         let postgres = match engine {
             Engine::Sqlite => None,
-            Engine::Postgres => Some(Postgres::start().unwrap_or_else(|error| panic!("{error}"))),
+            Engine::Postgres => {
+                Some(Services::start(&[Service::Postgres]).unwrap_or_else(|error| panic!("{error}")))
+            }
         };
         let mut towns: Vec<Town> =
             options.accounts.iter().map(|count| Town::found(&binary, postgres.as_ref(), *count)).collect();
@@ -94,11 +96,10 @@ struct Town {
 }
 
 impl Town {
-    fn found(binary: &Path, postgres: Option<&Postgres>, count: u64) -> Self {
+    fn found(binary: &Path, postgres: Option<&Services>, count: u64) -> Self {
         let url = postgres.map(|postgres| {
-            Sql::postgres(&postgres.url).run(&format!("CREATE DATABASE growth{count}"));
-            let (server, _) = postgres.url.rsplit_once('/').unwrap();
-            format!("{server}/growth{count}")
+            Sql::postgres(postgres.url(Service::Postgres)).run(&format!("CREATE DATABASE growth{count}"));
+            postgres.database(&format!("growth{count}"))
         });
         let mut house = House::new(binary, url.as_deref(), &SETTINGS);
         house.migrate();

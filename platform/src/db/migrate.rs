@@ -75,6 +75,10 @@ const LOCK: i64 = 0x646f_6f72_7761_7264;
 /// Stands among the migrations of a database into which everything is being moved: see `transfer.rs`.
 pub(super) const UNFINISHED: &str = "unfinished transfer";
 
+/// How the name of a migration ends that the version before can't live with, such as one that drops a column. Every other
+/// one leaves the version before working: it adds, with defaults.
+const BREAKING: &str = "_breaking";
+
 /// How long a replica waits while another one migrates.
 const LOCK_ATTEMPTS: u32 = 1_500;
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
@@ -83,7 +87,7 @@ impl Database {
     /// Brings the database to what this program needs, and tells which migrations it applied.
     ///
     /// # Errors
-    /// [`Error::Setup`] when the database holds migrations that are not among the given ones, because then a newer
+    /// [`Error::Setup`] when the database holds a breaking migration that is not among the given ones, because then a newer
     /// program made it, or when a migration fails; [`Error::Unavailable`] when the database does not answer.
     pub async fn migrate(settings: &Settings, migrations: &[Migrations]) -> Result<Vec<String>> {
         Self::migrate_part(settings, migrations, migrations).await
@@ -102,7 +106,7 @@ impl Database {
         let connection = &mut connect(settings).await?;
         let steps = in_order(needed);
         let done = locked(connection, None).await?;
-        refuse_newer(&done, &in_order(known))?;
+        refuse_breaking(&done, &in_order(known))?;
         let mut names = Vec::new();
         for step in steps {
             if !done.contains(step.name) && !locked(connection, Some(step)).await?.contains(step.name) {
@@ -200,20 +204,49 @@ pub(super) async fn applied(connection: &mut DbConn) -> Result<BTreeSet<String>>
     Ok(names.into_iter().map(|applied| applied.name).collect())
 }
 
-pub(super) fn refuse_newer(applied: &BTreeSet<String>, steps: &[Migration]) -> Result<()> {
-    let unknown = applied.iter().rfind(|name| steps.iter().all(|step| step.name != name.as_str()));
-    match unknown {
-        None => Ok(()),
-        Some(name) if name == UNFINISHED => Err(Error::Setup(
+/// Refuses a database that this program could damage: one that is not complete, or one in which a newer version has made a
+/// change that breaks the version before it. Other changes of a newer version leave this one working: that is what lets the
+/// two run side by side while one takes the other's place.
+fn refuse_breaking(applied: &BTreeSet<String>, steps: &[Migration]) -> Result<()> {
+    if applied.contains(UNFINISHED) {
+        return Err(Error::Setup(
             "Not everything has arrived in this database yet: a move into it was begun and did not end. Run `doorward \
              storage copy` once more; it goes on where it ended."
                 .to_owned(),
-        )),
-        Some(name) => Err(Error::Setup(format!(
-            "The database was made by a newer version of Doorward: it holds the migration {name}, which this \
-             program does not know. Run that version, or go back to a backup made before it."
-        ))),
+        ));
     }
+    match unknown(applied, steps).rfind(|name| name.ends_with(BREAKING)) {
+        Some(name) => Err(newer(name)),
+        None => {
+            if let Some(name) = unknown(applied, steps).next_back() {
+                tracing::warn!(
+                    migration = name,
+                    "the database was made by a newer version, beside which this one still works"
+                );
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Refuses everything that a newer version has made: for what is kept, not for what is served.
+pub(super) fn refuse_newer(applied: &BTreeSet<String>, steps: &[Migration]) -> Result<()> {
+    unknown(applied, steps).next_back().map_or(Ok(()), |name| Err(newer(name)))
+}
+
+/// The migrations in a database that this program does not know.
+fn unknown<'a>(
+    applied: &'a BTreeSet<String>,
+    steps: &'a [Migration],
+) -> impl DoubleEndedIterator<Item = &'a String> {
+    applied.iter().filter(|name| steps.iter().all(|step| step.name != name.as_str()))
+}
+
+fn newer(name: &str) -> Error {
+    Error::Setup(format!(
+        "The database was made by a newer version of Doorward: it holds the migration {name}, which this program does not \
+         know. Run that version, or go back to a backup made before it."
+    ))
 }
 
 /// The same, once: none while another replica has the lock.

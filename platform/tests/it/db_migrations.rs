@@ -25,6 +25,10 @@ const BROKEN: Migrations = Migrations {
     steps: &[same("2026-11-22-990014_broken", "CREATE TABLE broken_a (x INTEGER); SELECT * FROM missing")],
 };
 
+/// What the next version does that this one can't live with.
+const NEXT: Migrations =
+    Migrations { module: "next", steps: &[same("2026-11-22-990015_third_breaking", "DROP TABLE one_a")] };
+
 const MENDED: Migrations = Migrations {
     module: "broken",
     steps: &[same("2026-11-22-990014_broken", "CREATE TABLE broken_a (x INTEGER)")],
@@ -61,11 +65,13 @@ testkit::both_engines! {
         assert_eq!(migrate(&test, &[MENDED]).await.unwrap().len(), 1);
     }
 
-    async fn a_database_newer_than_the_program_is_refused(test: TestDatabase) {
+    async fn a_database_that_a_newer_version_has_added_to_is_used_and_one_that_it_broke_is_refused(test: TestDatabase) {
         migrate(&test, &[ONE, TWO]).await.unwrap();
-        let error = migrate(&test, &[TWO]).await.unwrap_err();
-        let sentence = error.to_string();
-        assert!(sentence.contains("newer version") && sentence.contains("2026-11-22-990013_third"), "{sentence}");
+        assert_eq!(migrate(&test, &[TWO]).await.unwrap(), Vec::<String>::new());
+        migrate(&test, &[ONE, TWO, NEXT]).await.unwrap();
+        let sentence = migrate(&test, &[ONE, TWO]).await.unwrap_err().to_string();
+        assert!(sentence.contains("newer version") && sentence.contains("2026-11-22-990015_third_breaking"), "{sentence}");
+        migrate(&test, &[ONE, TWO, NEXT]).await.unwrap();
     }
 }
 
