@@ -2,7 +2,7 @@
 # No shell, no package manager, nothing else. The authorities of TLS are built into the program.
 #
 #   docker build --tag doorward .
-#   docker build --tag doorward --build-arg PROFILE=release .     # a third of the time, a program that is slower and larger
+#   docker build --tag doorward --build-arg PROFILE=release .     # built sooner, a program that is slower and larger
 #
 # Three layers take time, and each is made anew only when what it is made of changes: the dependencies (Cargo.lock and the
 # manifests), then the program. Without a `# syntax=` line: the front end of every BuildKit since 2021 is enough.
