@@ -17,12 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cache_world::{Kind, Replica, World};
 
-const KEYS: i64 = 5;
+const KEYS: usize = 5;
 const REPLICAS: usize = 3;
 
 #[derive(Default)]
 struct History {
-    acknowledged: [AtomicI64; KEYS as usize],
+    acknowledged: [AtomicI64; KEYS],
     reads: AtomicU64,
     writes: AtomicU64,
     stale: AtomicU64,
@@ -44,7 +44,7 @@ fn clients(
             (Arc::clone(&replica), Arc::clone(people), Arc::clone(history), stop.clone());
         tasks.spawn(async move {
             while !stop.is_cancelled() {
-                let key = rand::rng().random_range(0..KEYS as usize);
+                let key = rand::rng().random_range(0..KEYS);
                 let began = Instant::now();
                 if client == 0 {
                     let written = replica.write(people[key]).await;
@@ -118,7 +118,7 @@ async fn check(
 ) -> Option<Seen> {
     let server = RedisServer::start()?;
     let mut world = World::new(database, Some(server), 400).await;
-    let people = Arc::new(world.people(KEYS).await);
+    let people = Arc::new(world.people(i64::try_from(KEYS).unwrap()).await);
     let history = Arc::new(History::default());
     let mut random = StdRng::seed_from_u64(seed);
     let mut members = Vec::new();
@@ -155,7 +155,7 @@ async fn check(
                 let _ = world.server().ask("FLUSHALL");
                 "emptied"
             }
-            4 | 5 | 6 => {
+            4..=6 => {
                 let cabling = if fault == 4 { Cabling::Cut } else { Cabling::Silent };
                 let cable = members[victim].replica.cable.as_ref().unwrap();
                 cable.set(cabling);
