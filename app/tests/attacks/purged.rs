@@ -199,7 +199,9 @@ async fn story(shape: Shape) {
     let root = house.administrator().await;
     let people = live_a_life(&mut house, &root).await;
     let before = kept(&house);
-    for word in LEFT {
+    // A proxy takes away what clients say about where they are.
+    let behind_a_proxy = house.has_neighbours();
+    for word in LEFT.into_iter().filter(|word| *word != CLIENT || !behind_a_proxy) {
         assert!(
             !found(&before, word).is_empty(),
             "{shape:?}: {word} was never written, so its absence says nothing"
