@@ -79,8 +79,12 @@ journey! {
         let set = house.client().get("/.well-known/jwks.json").await.body;
         assert_eq!(set["keys"].as_array().unwrap().len(), 1);
         assert_ne!(set["keys"][0], known.body["keys"][0]);
-        let again = Person::log_in(&house.public, "mia@example.org", "a long sentence for mia").await;
-        assert_eq!(again.client.get("/api/v1/users/me").await.status, 200);
+        // Each process hears of it by itself, within about a second.
+        eventually("a new login to be good", async || {
+            let again = Person::log_in(&house.public, "mia@example.org", "a long sentence for mia").await;
+            (again.client.get("/api/v1/users/me").await.status == 200).then_some(())
+        })
+        .await;
         for path in ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"] {
             let metadata = house.client().get(path).await;
             assert_eq!((metadata.status, metadata.body["issuer"].as_str()), (200, Some("http://doorward.test")));
