@@ -48,11 +48,11 @@ start() {
     shift 3
     env DOORWARD__DATA_DIR="$folder/$name" DOORWARD__SERVER__PUBLIC__ADDRESS="$address" \
         DOORWARD__SERVER__MANAGEMENT__ADDRESS="$management" DOORWARD__PUBLIC_URL="http://$public" \
-        DOORWARD__SERVER__TRUSTED_PROXIES='["127.0.0.1"]' DOORWARD__SERVER__DRAIN_SECONDS=1 \
+        DOORWARD__SERVER__TRUSTED_PROXIES=127.0.0.1 DOORWARD__SERVER__DRAIN_SECONDS=1 \
         "$@" "$binary" serve >"$log" 2>"$log.errors" &
     local pid=$!
     processes+=("$pid")
-    until grep -q 'Doorward is ready' "$log"; do
+    until grep -qs 'Doorward is ready' "$log"; do
         kill -0 "$pid" 2>/dev/null || { cat "$log" "$log.errors" >&2; exit 1; }
         sleep 0.05
     done
