@@ -85,7 +85,6 @@ stand_in_front() {
 
 case $shape in
 embedded)
-    processes=()
     DOORWARD__DATA_DIR=$folder/data DOORWARD__SERVER__PUBLIC__ADDRESS=$public "$binary" serve &
     processes+=($!)
     ;;

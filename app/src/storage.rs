@@ -9,7 +9,7 @@ use std::fs;
 use clap::Args;
 use platform::db::{Database, DatabaseUrl, Settings as DatabaseSettings};
 
-use crate::compose::MIGRATIONS;
+use crate::compose;
 use crate::settings::Settings;
 use crate::{StartError, data, say};
 
@@ -39,7 +39,7 @@ pub(crate) async fn copy(settings: &Settings, way: Move) -> Result<(), StartErro
         }
         locks.push(data::lock(&path)?);
     }
-    let arrived = Database::transfer(&from, &to, &MIGRATIONS).await;
+    let arrived = Database::transfer(&from, &to, &compose::needed(settings), &compose::MIGRATIONS).await;
     let arrived = arrived.map_err(|error| StartError::because("Not everything was moved", error))?;
     for table in &arrived {
         say(&format!("{:<32} {:>10}  {}", table.table, table.rows, table.sha256))?;

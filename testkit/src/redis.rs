@@ -9,11 +9,9 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tokio::sync::watch;
 
 const REQUIRE: &str = "DOORWARD_TEST_REQUIRE_REDIS";
 const URL: &str = "DOORWARD_TEST_REDIS_URL";
@@ -241,95 +239,6 @@ pub fn free_port() -> u16 {
         let port = listener.local_addr().expect("an address").port();
         if port < 55_000 {
             return port;
-        }
-    }
-}
-
-/// What a cable does with what is sent through it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cabling {
-    /// Carries it.
-    Whole,
-    /// Breaks every connection and takes none.
-    Cut,
-    /// Keeps connections and carries nothing.
-    Silent,
-}
-
-/// A cable to a server, which can be cut.
-#[derive(Debug)]
-pub struct Cable {
-    port: u16,
-    now: Arc<watch::Sender<Cabling>>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Cable {
-    /// Lays one to that address.
-    pub async fn to(target: SocketAddr) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
-        let now = Arc::new(watch::Sender::new(Cabling::Whole));
-        let state = Arc::clone(&now);
-        let task = tokio::spawn(async move {
-            while let Ok((here, _)) = listener.accept().await {
-                let state = state.subscribe();
-                tokio::spawn(carry(here, target, state));
-            }
-        });
-        Self { port, now, task }
-    }
-
-    /// Its near end.
-    #[must_use]
-    pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-
-    /// Cuts it, or mends it.
-    pub fn set(&self, cabling: Cabling) {
-        self.now.send_replace(cabling);
-    }
-}
-
-impl Drop for Cable {
-    fn drop(&mut self) {
-        self.task.abort();
-        self.now.send_replace(Cabling::Cut);
-    }
-}
-
-async fn carry(here: tokio::net::TcpStream, target: SocketAddr, mut state: watch::Receiver<Cabling>) {
-    if *state.borrow_and_update() == Cabling::Cut {
-        return;
-    }
-    let Ok(there) = tokio::net::TcpStream::connect(target).await else { return };
-    let (mut here_in, mut here_out) = here.into_split();
-    let (mut there_in, mut there_out) = there.into_split();
-    let (silent, cut) = (state.clone(), async move {
-        let _ = state.wait_for(|now| *now == Cabling::Cut).await;
-    });
-    tokio::select! {
-        () = cut => {}
-        () = one_way(&mut here_in, &mut there_out, silent.clone()) => {}
-        () = one_way(&mut there_in, &mut here_out, silent) => {}
-    }
-}
-
-async fn one_way(
-    from: &mut (impl tokio::io::AsyncRead + Unpin),
-    to: &mut (impl tokio::io::AsyncWrite + Unpin),
-    mut state: watch::Receiver<Cabling>,
-) {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut buffer = vec![0; 16_384];
-    loop {
-        let Ok(length @ 1..) = from.read(&mut buffer).await else { return };
-        if state.wait_for(|now| *now != Cabling::Silent).await.is_err() {
-            return;
-        }
-        if to.write_all(&buffer[..length]).await.is_err() {
-            return;
         }
     }
 }

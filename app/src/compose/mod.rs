@@ -86,13 +86,16 @@ pub(crate) async fn migrate(settings: &Settings) -> Result<(), StartError> {
     }
 }
 
-/// Only what the modules that are here need: each service has a database of its own.
-async fn prepare(settings: &Settings) -> Result<Vec<String>, StartError> {
-    data::make(&settings.data_dir)?;
+/// The tables of the modules that are here: each service has a database of its own.
+pub(crate) fn needed(settings: &Settings) -> Vec<Migrations> {
     let here = settings.here();
     let elsewhere = |of: &Migrations| Module::named(of.module).is_some_and(|module| !here.contains(&module));
-    let needed: Vec<Migrations> = MIGRATIONS.into_iter().filter(|of| !elsewhere(of)).collect();
-    Database::migrate_part(&settings.database, &needed, &MIGRATIONS)
+    MIGRATIONS.into_iter().filter(|of| !elsewhere(of)).collect()
+}
+
+async fn prepare(settings: &Settings) -> Result<Vec<String>, StartError> {
+    data::make(&settings.data_dir)?;
+    Database::migrate_part(&settings.database, &needed(settings), &MIGRATIONS)
         .await
         .map_err(|error| StartError::because("The database can't be brought up to date", error))
 }

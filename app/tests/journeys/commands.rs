@@ -79,12 +79,16 @@ journey! {
         let set = house.client().get("/.well-known/jwks.json").await.body;
         assert_eq!(set["keys"].as_array().unwrap().len(), 1);
         assert_ne!(set["keys"][0], known.body["keys"][0]);
-        // Each process hears of it by itself, within about a second.
-        eventually("a new login to be good", async || {
+        let again = async || {
             let again = Person::log_in(&house.public, "mia@example.org", "a long sentence for mia").await;
             (again.client.get("/api/v1/users/me").await.status == 200).then_some(())
-        })
-        .await;
+        };
+        if house.has_neighbours() {
+            // A process that has not heard of it yet, for about a second, still signs with the key that is refused now.
+            eventually("a new login to be good", again).await;
+        } else {
+            again().await.expect("a new login is good at once");
+        }
         for path in ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"] {
             let metadata = house.client().get(path).await;
             assert_eq!((metadata.status, metadata.body["issuer"].as_str()), (200, Some("http://doorward.test")));

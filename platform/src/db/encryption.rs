@@ -111,8 +111,9 @@ impl Encryption {
     }
 
     fn verifier(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
+        let algorithms = provider.signature_verification_algorithms;
         if matches!(self.mode, Mode::Disable | Mode::Prefer | Mode::Require) {
-            return Ok(Arc::new(Anybody(provider.signature_verification_algorithms)));
+            return Ok(Arc::new(Lenient { algorithms, signers: None }));
         }
         let mut roots = RootCertStore::empty();
         match &self.roots {
@@ -126,7 +127,10 @@ impl Encryption {
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
             .build()
             .map_err(|error| unusable("sslrootcert", error))?;
-        Ok(if self.mode == Mode::VerifyFull { verifier } else { Arc::new(AnyName(verifier)) })
+        Ok(match self.mode {
+            Mode::VerifyFull => verifier,
+            _ => Arc::new(Lenient { algorithms, signers: Some(verifier) }),
+        })
     }
 }
 
@@ -163,50 +167,16 @@ fn unusable(parameter: &str, error: impl std::fmt::Display) -> Error {
     ))
 }
 
-/// Takes every certificate, as `sslmode=require` does: safe from those who only listen.
+/// Checks less of a certificate than `verify-full` does; that whoever shows it has its key, always.
 #[derive(Debug)]
-struct Anybody(WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
+struct Lenient {
+    algorithms: WebPkiSupportedAlgorithms,
+    /// Who signed it must be known, as with `verify-ca`. None: anybody, as with `require`, which is safe from those who only
+    /// listen.
+    signers: Option<Arc<WebPkiServerVerifier>>,
 }
 
-/// Checks everything but the name, as `sslmode=verify-ca` does.
-#[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
-
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for Lenient {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -216,7 +186,8 @@ impl ServerCertVerifier for AnyName {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         use CertificateError::{NotValidForName, NotValidForNameContext};
-        match self.0.verify_server_cert(certificate, intermediates, name, ocsp, now) {
+        let Some(signers) = &self.signers else { return Ok(ServerCertVerified::assertion()) };
+        match signers.verify_server_cert(certificate, intermediates, name, ocsp, now) {
             Err(rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
                 Ok(ServerCertVerified::assertion())
             }
@@ -230,7 +201,7 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -239,11 +210,11 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 

@@ -42,8 +42,13 @@ impl Database {
     /// # Errors
     /// [`Error::Setup`] with a sentence when the engines are the same, the source is not up to date, the target holds
     /// something else, or the two differ at the end; [`Error::Unavailable`] when one of them does not answer.
-    pub async fn transfer(from: &Settings, to: &Settings, migrations: &[Migrations]) -> Result<Vec<Arrived>> {
-        Self::migrate(from, migrations).await?;
+    pub async fn transfer(
+        from: &Settings,
+        to: &Settings,
+        needed: &[Migrations],
+        known: &[Migrations],
+    ) -> Result<Vec<Arrived>> {
+        Self::migrate_part(from, needed, known).await?;
         let (source, target) = (Self::open(from).await?, Self::open(to).await?);
         if source.dialect() == target.dialect() {
             return Err(Error::Setup(
@@ -53,7 +58,7 @@ impl Database {
             ));
         }
         if !is_begun(&target).await? {
-            Self::migrate(to, migrations).await?;
+            Self::migrate_part(to, needed, known).await?;
             begin(&target, &tables(&source, &target).await?).await?;
         }
         let tables = tables(&source, &target).await?;

@@ -12,7 +12,7 @@ use contracts::UserId;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use testkit::databases::{Engine, TestDatabase, run};
-use testkit::redis::{Cabling, RedisServer};
+use testkit::redis::RedisServer;
 use tokio_util::sync::CancellationToken;
 
 use crate::cache_world::{Kind, Replica, World};
@@ -156,11 +156,14 @@ async fn check(
                 "emptied"
             }
             4..=6 => {
-                let cabling = if fault == 4 { Cabling::Cut } else { Cabling::Silent };
                 let cable = members[victim].replica.cable.as_ref().unwrap();
-                cable.set(cabling);
+                if fault == 4 {
+                    cable.pull()
+                } else {
+                    cable.stall()
+                }
                 some_time(&mut random, 50, 900).await;
-                cable.set(Cabling::Whole);
+                cable.mend();
                 "cut off"
             }
             7 => {

@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use testkit::cable::Cable;
 use testkit::databases::{Engine, TestDatabase, run};
-use testkit::redis::{Cabling, RedisServer};
+use testkit::redis::RedisServer;
 
 use crate::cache_world::{Kind, World};
 
@@ -205,15 +206,15 @@ fn one_who_was_cut_off_keeps_nothing_until_he_is_there_again() {
     with_redis(async |world| {
         let (a, b) = (world.ready(Kind::Usual).await, world.ready(Kind::Usual).await);
         let user = world.people(1).await[0];
-        for cabling in [Cabling::Cut, Cabling::Silent] {
+        for harm in [Cable::pull, Cable::stall] {
             a.until(|a| a.in_use() && b.in_use() && a.caches.epoch() == b.caches.epoch()).await;
             b.warm(user).await;
-            b.cable.as_ref().unwrap().set(cabling);
+            harm(b.cable.as_ref().unwrap());
             let written = a.write(user).await;
             assert_eq!((a.read(user).await, b.read(user).await), (written, written));
             let written = b.write(user).await;
             assert_eq!((a.read(user).await, b.read(user).await), (written, written));
-            b.cable.as_ref().unwrap().set(Cabling::Whole);
+            b.cable.as_ref().unwrap().mend();
         }
     });
 }

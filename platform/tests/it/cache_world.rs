@@ -12,8 +12,9 @@ use platform::cache::{Cache, Caches, Settings};
 use platform::clock::Clock;
 use platform::db::{self, Database};
 use platform::redis::{self, Redis};
+use testkit::cable::Cable;
 use testkit::databases::TestDatabase;
-use testkit::redis::{Cable, RedisServer};
+use testkit::redis::RedisServer;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -70,12 +71,12 @@ impl World {
         let own = db::Settings { max_connections: 1, ..self.database.settings().clone() };
         let own = Database::open(&own).await.unwrap();
         let cable = match &self.server {
-            Some(server) => Some(Cable::to(server.address()).await),
+            Some(server) => Some(Cable::to(&server.address().to_string()).await),
             None => None,
         };
         let mut redis = self.redis.clone();
         if let Some(cable) = &cable {
-            redis.url = cable.url().as_str().into();
+            redis.url = format!("redis://{}", cable.address()).as_str().into();
         }
         let redis = Redis::open(&redis).unwrap().filter(|_| kind != Kind::Poor);
         let settings = Settings { enabled: kind != Kind::Off, ..self.settings.clone() };

@@ -22,7 +22,8 @@ fn between(from: Engine, test: impl AsyncFnOnce(&TestDatabase, &TestDatabase)) {
 }
 
 async fn transfer(source: &TestDatabase, target: &TestDatabase) -> Result<Vec<Arrived>, Error> {
-    Database::transfer(source.settings(), target.settings(), &crate::migrations()).await
+    let all = crate::migrations();
+    Database::transfer(source.settings(), target.settings(), &all, &all).await
 }
 
 async fn everybody(db: &Database) -> Vec<Person> {
