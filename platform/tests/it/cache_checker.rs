@@ -158,9 +158,9 @@ async fn check(
             4..=6 => {
                 let cable = members[victim].replica.cable.as_ref().unwrap();
                 if fault == 4 {
-                    cable.pull()
+                    cable.pull();
                 } else {
-                    cable.stall()
+                    cable.stall();
                 }
                 some_time(&mut random, 50, 900).await;
                 cable.mend();
