@@ -43,8 +43,13 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// How many answers were those that count.
+    pub(crate) fn count(&self) -> usize {
+        self.latencies.len()
+    }
+
     pub(crate) fn rate(&self) -> f64 {
-        self.latencies.len() as f64 / self.seconds
+        self.count() as f64 / self.seconds
     }
 
     pub(crate) fn milliseconds(&self, part: f64) -> f64 {

@@ -64,7 +64,7 @@ pub(crate) fn random_key() -> String {
 }
 
 impl Fleet {
-    /// Starts everything and waits until it is healthy.
+    /// Starts everything and waits until it is healthy; `replicas` is how many there are where there are any.
     ///
     /// # Errors
     /// When a server that is needed is not to be had.
@@ -72,6 +72,7 @@ impl Fleet {
         binary: &Path,
         shape: Shape,
         engine: Engine,
+        replicas: usize,
         settings: &[(&str, &str)],
     ) -> Result<Self, String> {
         let services = match (shape, engine) {
@@ -86,7 +87,8 @@ impl Fleet {
             }
         };
         let mut proxy = (shape != Shape::One).then(|| Proxy::new(binary));
-        let members = members(binary, shape, engine, settings, services.as_ref(), proxy.as_ref());
+        let count = if shape == Shape::Replicas { replicas } else { 1 };
+        let members = members(binary, shape, engine, count, settings, services.as_ref(), proxy.as_ref());
         let address = proxy.as_ref().map_or(members[0].house.public, |proxy| proxy.address);
         if let Some(proxy) = &mut proxy {
             proxy.start(&servers(&members))?;
@@ -216,6 +218,19 @@ impl Fleet {
         asks && self.metric(at, &format!("doorward_peer_circuit{{{named}}}")) == Some(0.0)
     }
 
+    /// How often one service asked another, all in all.
+    pub(crate) fn asks(&self) -> f64 {
+        let told = |at: usize| {
+            let address = self.members[at].house.management;
+            self.runtime.block_on(Api::text(address, "/metrics")).unwrap_or_default()
+        };
+        let asked = |text: String| {
+            let lines = text.lines().filter(|line| line.starts_with("doorward_peer_asks_total{"));
+            lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>()
+        };
+        (0..self.members.len()).map(told).map(asked).sum()
+    }
+
     /// How many requests a process has answered on its API.
     pub(crate) fn requests(&self, at: usize) -> f64 {
         let address = self.members[at].house.management;
@@ -268,6 +283,7 @@ fn members(
     binary: &Path,
     shape: Shape,
     engine: Engine,
+    count: usize,
     settings: &[(&str, &str)],
     services: Option<&Services>,
     proxy: Option<&Proxy>,
@@ -297,7 +313,7 @@ fn members(
     };
     match shape {
         Shape::One => vec![whole("Doorward")],
-        Shape::Replicas => vec![whole("one replica"), whole("the other replica")],
+        Shape::Replicas => (1..=count).map(|number| whole(&format!("replica {number}"))).collect(),
         Shape::Services => {
             let of = |module: &'static str| {
                 let database = services.filter(|_| engine == Engine::Postgres).map(|services| {

@@ -21,7 +21,9 @@ pub mod chaos;
 pub mod floors;
 pub mod growth;
 pub mod load;
+pub mod shapes;
 
+mod asks;
 mod books;
 mod drive;
 mod fleet;

@@ -8,12 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use serde_json::json;
-
+use crate::asks::{UNLIMITED, evaluation, login, me, refreshes, registrations};
 use crate::drive::{Load, Next, Outcome, drive, same};
 use crate::floors::{self, Bare};
 use crate::house::{self, House};
-use crate::http::{Seen, member, request};
+use crate::http::request;
 use crate::people::{Person, people};
 use crate::report::{self, Line, median, rounded, spread};
 
@@ -85,19 +84,10 @@ struct Bench<'a> {
     refused: (f64, usize, usize),
 }
 
-/// One client stands for many, so what keeps one client from asking too much is off.
-const SETTINGS: [(&str, &str); 5] = [
-    ("DOORWARD__LIMITS__LOGINS__PER_ADDRESS", "0"),
-    ("DOORWARD__LIMITS__REGISTRATIONS__PER_ADDRESS", "0"),
-    ("DOORWARD__LIMITS__REFRESHES__PER_ADDRESS", "0"),
-    ("DOORWARD__AUTH__LIMITS__REGISTRATIONS_PER_NETWORK", "1000000"),
-    ("DOORWARD__AUTH__TOKENS__ACCESS_SECONDS", "3600"),
-];
-
 /// Measures everything and prints a table.
 pub fn run(options: &Options) {
     let binary = options.doorward.clone().unwrap_or_else(house::beside);
-    let mut house = House::new(&binary, None, &SETTINGS);
+    let mut house = House::new(&binary, None, &UNLIMITED);
     house.start();
     let ready: Vec<f64> = (0..5)
         .map(|_| {
@@ -139,7 +129,7 @@ pub fn run(options: &Options) {
 
 fn size_of_me(house: &House, person: &Person) -> usize {
     crate::runtime().block_on(async {
-        let request = get_me(person);
+        let request = me(person);
         crate::http::Connection::open(house.public)
             .await
             .unwrap()
@@ -148,47 +138,6 @@ fn size_of_me(house: &House, person: &Person) -> usize {
             .unwrap()
             .body
             .len()
-    })
-}
-
-fn get_me(person: &Person) -> Vec<u8> {
-    request("GET", "/api/v1/users/me", Some(&person.access_token), &[], None)
-}
-
-fn evaluation(person: &Person) -> Vec<u8> {
-    let body = json!({
-        "subject": { "type": "user", "id": person.id },
-        "action": { "name": "read" },
-        "resource": { "type": "document", "id": "42" },
-    });
-    request("POST", "/access/v1/evaluation", Some(&person.access_token), &[], Some(&body.to_string()))
-}
-
-fn login(person: &Person) -> Vec<u8> {
-    let body = json!({ "email": person.email, "password": person.password });
-    request("POST", "/api/v1/auth/logins", None, &[], Some(&body.to_string()))
-}
-
-fn refresh(token: &str) -> Vec<u8> {
-    let body = json!({ "refresh_token": token });
-    request("POST", "/api/v1/auth/tokens", None, &[], Some(&body.to_string()))
-}
-
-/// Presents the last refresh token that came back.
-fn chain(token: &str) -> Next {
-    let first = refresh(token);
-    Box::new(move |seen: &Seen<'_>, out| match member(seen.body, "refresh_token") {
-        Some(token) => *out = refresh(token),
-        None => *out = first.clone(),
-    })
-}
-
-fn registrations(counter: Arc<AtomicU64>) -> Next {
-    Box::new(move |_, out| {
-        let number = counter.fetch_add(1, Ordering::Relaxed);
-        let body =
-            json!({ "email": format!("new{number}@example.org"), "password": "a long sentence, mostly" });
-        *out = request("POST", "/api/v1/auth/registrations", None, &[], Some(&body.to_string()));
     })
 }
 
@@ -246,7 +195,7 @@ impl Bench<'_> {
         type Script = fn(&Person) -> Vec<u8>;
         let jwks: Script = |_| request("GET", "/.well-known/jwks.json", None, &[], None);
         let reads: [(&'static str, Script); 3] =
-            [("users/me", get_me), ("evaluation", evaluation), ("JWKS", jwks)];
+            [("users/me", me), ("evaluation", evaluation), ("JWKS", jwks)];
         for (name, script) in reads {
             if !self.wants(name) {
                 continue;
@@ -260,7 +209,7 @@ impl Bench<'_> {
 
     fn refreshes(&mut self, connections: usize) {
         let before = floors::commits(self.time());
-        let scripts = self.chains.iter().take(connections).map(|token| chain(token)).collect();
+        let scripts = self.chains.iter().take(connections).map(|token| refreshes(token)).collect();
         let (outcome, mut scripts) = drive(&self.load(200), scripts);
         let floor = f64::midpoint(before, floors::commits(self.time()));
         self.note("refresh", connections, &outcome, floor);
@@ -292,8 +241,8 @@ impl Bench<'_> {
 
     /// Four connections read, first alone and then while 64 log in without pause.
     fn storm(&mut self) {
-        let calm = drive(&self.load(200), self.scripts(4, get_me)).0;
-        let (reads, logins) = (self.scripts(4, get_me), self.scripts(64, login));
+        let calm = drive(&self.load(200), self.scripts(4, me)).0;
+        let (reads, logins) = (self.scripts(4, me), self.scripts(64, login));
         let over = AtomicBool::new(false);
         let (storm, most) = thread::scope(|scope| {
             let watcher = scope.spawn(|| {
@@ -340,7 +289,7 @@ impl Bench<'_> {
     fn compare_wrk(&self) {
         for connections in &self.options.connections {
             let ours = self.bare(*connections);
-            let me = drive(&self.load(200), self.scripts(*connections, get_me)).0.rate();
+            let me = drive(&self.load(200), self.scripts(*connections, me)).0.rate();
             let token = format!("authorization: Bearer {}", self.people[0].access_token);
             let wrk = |url: String| {
                 let (c, d) = (format!("-c{connections}"), format!("-d{}", self.options.seconds));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bench::{chaos, floors, growth, load};
+use bench::{chaos, floors, growth, load, shapes};
 use clap::{Parser, Subcommand};
 
 /// The allocator of the product, so that the bare server has the same.
@@ -23,10 +23,14 @@ enum Command {
     Load(load::Options),
     /// The same operations on a small and on a large database
     Growth(growth::Options),
+    /// The same requests to one process, to replicas and to services
+    Shapes(shapes::Options),
     /// Kills it in the middle of its work, again and again, and looks whether anything is missing
     Chaos(chaos::Options),
     /// Restarts replicas one after the other under load, and looks whether a request fails
     Rolling(chaos::Rolling),
+    /// Takes the broker away for minutes under load, and looks whether anybody notices
+    Outage(chaos::Outage),
     /// Moves a module out of replicas into a service of its own, and back, under load
     Moving {
         /// A file to write the result into, between its marks.
@@ -52,8 +56,10 @@ fn main() -> ExitCode {
             growth::run(&options);
             true
         }
+        Command::Shapes(options) => shapes::run(&options),
         Command::Chaos(options) => chaos::run(&options),
         Command::Rolling(options) => options.run(),
+        Command::Outage(options) => options.run(),
         Command::Moving { write } => chaos::move_out_and_back(write.as_deref()),
         Command::Bare { size } => floors::serve_bare(size).is_ok(),
     };

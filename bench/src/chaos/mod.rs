@@ -1,6 +1,7 @@
 //! Power cuts: under mixed load the process, one of several, or a server that they need is killed again and again; in the
 //! end everything that was acknowledged must be there, once. Beside that, what should not even be noticed: restarts one
-//! after the other (`rolling`), and a module that moves into a service of its own (`moving`).
+//! after the other (`rolling`), a module that moves into a service of its own (`moving`), and minutes without the broker
+//! (`outage`).
 //!
 //! The clients keep a ledger outside of what is killed. `kill -9` does not take what the operating system holds, so
 //! this shows that no acknowledgement comes before its commit and that a start after a crash repairs everything; that
@@ -10,6 +11,7 @@ mod actors;
 mod audit;
 mod ledger;
 mod moving;
+mod outage;
 mod rolling;
 mod sabotage;
 mod sink;
@@ -27,6 +29,7 @@ use crate::house;
 use crate::report::{self, median};
 use crate::{Engine, Shape};
 pub use moving::take_out;
+pub use outage::Outage;
 pub use rolling::{Rolling, roll};
 use stage::{Outcome, Row, Stage, table};
 

@@ -83,7 +83,7 @@ impl Stage {
         let mut settings = SETTINGS.to_vec();
         settings.push(("DOORWARD__SMTP__URL", &smtp));
         settings.extend(more);
-        let fleet = Fleet::start(binary, shape, engine, &settings)?;
+        let fleet = Fleet::start(binary, shape, engine, 2, &settings)?;
         let (address, link) = (fleet.address, fleet.setup_link());
         let (root, people) = runtime.block_on(async {
             let root = administrator_at(address, &link).await;

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::Engine;
+use crate::asks;
 use crate::drive::{Load, Next, drive};
 use crate::house::{self, House};
-use crate::http::{Api, Seen, member, request};
+use crate::http::Api;
 use crate::people::{Person, administrator, people};
 use crate::report::{self, median, rounded};
 use crate::services::{Service, Services};
@@ -137,35 +138,19 @@ impl Town {
     }
 
     fn get_as_root(&self, path: &str) -> Vec<u8> {
-        request("GET", path, Some(&self.root.access_token), &[], None)
+        asks::get(path, &self.root)
     }
 
     /// Every operation that there is: its name, whether it is a look-up by a key, and what to ask.
     fn operations(&self) -> Vec<(&'static str, bool, Vec<Vec<u8>>)> {
-        let own = |path: &str| {
-            let ask = |person: &Person| request("GET", path, Some(&person.access_token), &[], None);
-            self.asking.iter().map(ask).collect::<Vec<_>>()
-        };
+        let own = |path: &str| self.asking.iter().map(|person| asks::get(path, person)).collect::<Vec<_>>();
         let each = |path: &dyn Fn(&String) -> String| {
             self.ids.iter().map(|id| self.get_as_root(&path(id))).collect::<Vec<_>>()
         };
-        let evaluate = |person: &Person| {
-            let body = json!({
-                "subject": { "type": "user", "id": person.id },
-                "action": { "name": "read" },
-                "resource": { "type": "document", "id": "42" },
-            });
-            let body = body.to_string();
-            request("POST", "/access/v1/evaluation", Some(&person.access_token), &[], Some(&body))
-        };
-        let log_in = |person: &Person| {
-            let body = json!({ "email": person.email, "password": person.password }).to_string();
-            request("POST", "/api/v1/auth/logins", None, &[], Some(&body))
-        };
         let mut all = vec![
-            ("login, its hash included", true, self.asking.iter().map(log_in).collect()),
+            ("login, its hash included", true, self.asking.iter().map(asks::login).collect()),
             ("users/me", true, own("/api/v1/users/me")),
-            ("evaluation about oneself", true, self.asking.iter().map(evaluate).collect()),
+            ("evaluation about oneself", true, self.asking.iter().map(asks::evaluation).collect()),
             ("one's sessions", true, own("/api/v1/auth/sessions")),
             ("roles of a person", true, each(&|id| format!("/api/v1/users/{id}/roles"))),
             (
@@ -215,7 +200,7 @@ impl Town {
             }
             people
         });
-        let chains = people.iter().map(|person| refreshes(&person.refresh_token)).collect();
+        let chains = people.iter().map(|person| asks::refreshes(&person.refresh_token)).collect();
         found.insert(("refresh", true), self.measure(seconds, chains));
         found
     }
@@ -226,17 +211,6 @@ fn anyone(requests: Vec<Vec<u8>>) -> Next {
     Box::new(move |_, out| {
         out.clear();
         out.extend_from_slice(&requests[rand::random_range(0..requests.len())]);
-    })
-}
-
-fn refreshes(token: &str) -> Next {
-    let write = |token: &str| {
-        let body = json!({ "refresh_token": token }).to_string();
-        request("POST", "/api/v1/auth/tokens", None, &[], Some(&body))
-    };
-    let first = write(token);
-    Box::new(move |seen: &Seen<'_>, out| {
-        *out = member(seen.body, "refresh_token").map_or_else(|| first.clone(), write);
     })
 }
 
