@@ -231,6 +231,67 @@ pub fn harmless() -> Option<(String, Option<RedisServer>)> {
     Some((server.url(), Some(server)))
 }
 
+/// Every key that begins with a prefix, and all that is kept under it, as bytes to be searched.
+///
+/// # Panics
+/// When the server does not answer, or keeps something of a kind that is not known here.
+pub async fn contents(url: &str, prefix: &str) -> Vec<(String, Vec<u8>)> {
+    let client = redis::Client::open(url).expect("the URL of a Redis");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("a Redis");
+    let (mut keys, mut cursor) = (Vec::<Vec<u8>>::new(), 0_u64);
+    loop {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(format!("{prefix}*")).arg("COUNT").arg(1000);
+        let (next, some): (u64, Vec<Vec<u8>>) = scan.query_async(&mut connection).await.expect("keys");
+        keys.extend(some);
+        cursor = next;
+        if cursor == 0 {
+            break;
+        }
+    }
+    let mut all = Vec::new();
+    for key in keys {
+        let kind: String = redis::cmd("TYPE").arg(&key).query_async(&mut connection).await.expect("a kind");
+        let read: &[&str] = match kind.as_str() {
+            "none" => continue,
+            "string" => &["GET"],
+            "hash" => &["HGETALL"],
+            "set" => &["SMEMBERS"],
+            "list" => &["LRANGE", "0", "-1"],
+            "zset" => &["ZRANGE", "0", "-1"],
+            "stream" => &["XRANGE", "-", "+"],
+            other => panic!("a {other} is kept, and nobody knows how it is read"),
+        };
+        let mut command = redis::cmd(read[0]);
+        command.arg(&key);
+        for argument in &read[1..] {
+            command.arg(*argument);
+        }
+        let value: redis::Value = command.query_async(&mut connection).await.expect("a value");
+        let mut bytes = key.clone();
+        flatten(&value, &mut bytes);
+        all.push((format!("the {kind} {} in Redis", String::from_utf8_lossy(&key)), bytes));
+    }
+    all
+}
+
+fn flatten(value: &redis::Value, bytes: &mut Vec<u8>) {
+    bytes.push(b' ');
+    match value {
+        redis::Value::BulkString(text) => bytes.extend(text),
+        redis::Value::Array(values) | redis::Value::Set(values) => {
+            values.iter().for_each(|value| flatten(value, bytes));
+        }
+        redis::Value::Map(pairs) => {
+            for (name, value) in pairs {
+                flatten(name, bytes);
+                flatten(value, bytes);
+            }
+        }
+        other => bytes.extend(format!("{other:?}").into_bytes()),
+    }
+}
+
 /// A port that nobody listens on, with room above it for the other port of a cluster's node.
 #[must_use]
 pub fn free_port() -> u16 {

@@ -1,13 +1,13 @@
-//! Secrets that must not be found again: not in the log at its most talkative, not in the database, not in its files.
-
-use std::path::Path;
+//! Secrets that must not be found again: not in the log at its most talkative, not in the database, not in its
+//! files, not in Redis.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::mail_trap::MailTrap;
 
 use crate::client::{Ask, Client};
-use crate::house::{House, Shape, eventually, token_in};
+use crate::house::{House, eventually, in_every_shape, token_in};
+use crate::kept::kept;
 
 const PASSWORD: &str = "canary-password-7f3a zwei Katzen";
 const NEXT_PASSWORD: &str = "canary-next-91cc drei Hunde im Garten";
@@ -15,17 +15,6 @@ const WRONG: &str = "canary-wrong-55ab vier Maeuse";
 
 /// Names that would forge a log line or colour a terminal, were they written as they are.
 const FORGING: &str = "Mia\n{\"level\":\"ERROR\",\"message\":\"forged-line\"}\r\u{1b}[2J\u{1b}[31mred";
-
-pub(crate) fn read_all(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            read_all(&path, found);
-        } else {
-            found.push((path.display().to_string(), std::fs::read(&path).unwrap()));
-        }
-    }
-}
 
 fn holds(bytes: &[u8], needle: &str) -> bool {
     bytes.windows(needle.len()).any(|window| window == needle.as_bytes())
@@ -39,9 +28,8 @@ fn linked(data: &str) -> Vec<String> {
     text.split("token=").skip(1).map(secret).collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_password_token_or_link_is_found_in_the_log_or_the_database() {
-    for shape in [Shape::Embedded, Shape::Postgres] {
+in_every_shape! {
+    async fn no_password_token_or_link_is_found_in_the_log_or_the_database(shape) {
         let trap = MailTrap::start().await;
         let (url, key) = (trap.url(), platform::settings::MasterKey::generate().unwrap().to_base64());
         let settings = [
@@ -53,7 +41,7 @@ async fn no_password_token_or_link_is_found_in_the_log_or_the_database() {
             ("DOORWARD__LOG__FILTER", "trace"),
             ("DOORWARD__LOG__FORMAT", "json"),
         ];
-        let Some(mut house) = House::open(shape, &settings).await else { continue };
+        let Some(mut house) = House::open(shape, &settings).await else { return };
         let client = house.client();
         let mut secrets =
             vec![PASSWORD.to_owned(), NEXT_PASSWORD.to_owned(), WRONG.to_owned(), key.to_string()];
@@ -110,21 +98,18 @@ async fn no_password_token_or_link_is_found_in_the_log_or_the_database() {
         })
         .await;
         secrets.extend(trap.mails().iter().flat_map(|mail| linked(&mail.data)));
-        let metrics = Client::new(&house.management).get("/metrics").await;
+        let mut metrics = Vec::new();
+        for process in house.processes() {
+            let text = Client::new(&process.management).get("/metrics").await.body.to_string();
+            metrics.push(("metrics".to_owned(), text.into_bytes()));
+        }
         let public = house.public.clone();
         assert!(house.stop().success());
 
         let log = house.log();
         assert!(log.lines().count() > 50, "the log is not talkative");
-        let mut files = Vec::new();
-        read_all(house.data(), &mut files);
-        if shape == Shape::Embedded {
-            let database = house.database().url().trim_start_matches("sqlite:").to_owned();
-            read_all(Path::new(&database).parent().unwrap(), &mut files);
-        } else {
-            files.extend(dump(house.database().url()));
-        }
-        files.push(("metrics".to_owned(), metrics.body.to_string().into_bytes()));
+        let mut files = kept(&house).await;
+        files.extend(metrics);
         assert!(files.iter().any(|(_, bytes)| holds(bytes, &personal[1])), "the address is in the database");
         for secret in &secrets {
             assert!(secret.len() > 12, "{secret}");
@@ -140,18 +125,6 @@ async fn no_password_token_or_link_is_found_in_the_log_or_the_database() {
         }
         for address in &personal[..2] {
             assert!(!log.contains(address.as_str()), "{address} stands in the log");
-        }
-    }
-}
-
-/// The whole PostgreSQL database as text, where its tools are; else why not is printed.
-pub(crate) fn dump(url: &str) -> Option<(String, Vec<u8>)> {
-    let done = std::process::Command::new("pg_dump").arg("--inserts").arg(url).output();
-    match done {
-        Ok(done) if done.status.success() => Some(("the dump".to_owned(), done.stdout)),
-        _ => {
-            eprintln!("skipped for PostgreSQL: pg_dump is missing");
-            Some(("no dump".to_owned(), b"canary.mia@example.org".to_vec()))
         }
     }
 }

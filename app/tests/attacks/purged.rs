@@ -1,18 +1,15 @@
-//! Nothing is left of somebody who was purged: not in a table, not in the bytes of a file, not in the mailbox of
-//! development, not in a log. The audit trail still says what was done, about an id that says nothing.
+//! Nothing is left of somebody who was purged: not in a table, not in the bytes of a file, not in Redis, not in the
+//! mailbox of development, not in a log. The audit trail still says what was done, about an id that says nothing.
 //!
 //! Every word that somebody can leave begins with the same one, so it is enough to look for that; numbers are looked for
 //! as they are.
 
-use std::path::Path;
-
 use reqwest::Method;
 use serde_json::{Value, json};
-use testkit::databases::Engine;
 
-use crate::canaries::{dump, read_all};
 use crate::client::{Ask, Client, Person};
-use crate::house::{House, Shape, eventually};
+use crate::house::{House, eventually, in_every_shape};
+use crate::kept::{kept, shared};
 
 /// In everything that a person says, and in nothing else.
 const CANARY: &str = "canary";
@@ -45,8 +42,10 @@ const LEFT: [&str; 19] = [
     CLIENT,
 ];
 
-fn settings() -> [(&'static str, &'static str); 4] {
+fn settings() -> [(&'static str, &'static str); 5] {
     [
+        // So long may Redis keep what nobody can read any more, because it is of a former epoch.
+        ("DOORWARD__CACHE__TTL_SECONDS", "5"),
         ("DOORWARD__SERVER__TRUSTED_PROXIES", "127.0.0.1"),
         ("DOORWARD__LOG__FILTER", "debug"),
         ("DOORWARD__OUTBOX__POLL_INTERVAL_MS", "100"),
@@ -74,23 +73,6 @@ async fn order(root: &Person, method: Method, path: &str, body: &Value) -> Value
 
 async fn post(client: &Client, path: &str, body: &Value) -> Value {
     send(client, Method::POST, path, body).await
-}
-
-/// Everything that is kept, by where it is kept.
-fn kept(house: &House) -> Vec<(String, Vec<u8>)> {
-    let mut files = Vec::new();
-    for process in house.processes() {
-        read_all(process.data(), &mut files);
-        let database = process.database();
-        match database.engine() {
-            Engine::Sqlite => {
-                let path = Path::new(database.url().trim_start_matches("sqlite:"));
-                read_all(path.parent().unwrap(), &mut files);
-            }
-            Engine::Postgres => files.extend(dump(database.url())),
-        }
-    }
-    files
 }
 
 /// Where a word stands, with what is around it.
@@ -194,81 +176,67 @@ async fn live_a_life(house: &mut House, root: &Person) -> Vec<String> {
     vec![id, made, imported]
 }
 
-async fn story(shape: Shape) {
-    let Some(mut house) = House::open(shape, &settings()).await else { return };
-    let root = house.administrator().await;
-    let people = live_a_life(&mut house, &root).await;
-    let before = kept(&house);
-    // A proxy takes away what clients say about where they are.
-    let behind_a_proxy = house.has_neighbours();
-    for word in LEFT.into_iter().filter(|word| *word != CLIENT || !behind_a_proxy) {
-        assert!(
-            !found(&before, word).is_empty(),
-            "{shape:?}: {word} was never written, so its absence says nothing"
-        );
-    }
-    for id in &people {
-        order(&root, Method::DELETE, &format!("/api/v1/users/{id}"), &json!({})).await;
-    }
-    let first_log = house.log();
-    assert!(house.stop().success());
-    house.set("DOORWARD__AUTH__DELETION__WINDOW_DAYS", "0");
-    house.start();
-    let mut client = house.client();
-    client.access_token = root.client.access_token.clone();
-    let root = client;
-    eventually("everybody to be purged", async || {
+in_every_shape! {
+    async fn nothing_is_left_of_somebody_who_was_purged(shape) {
+        let Some(mut house) = House::open(shape, &settings()).await else { return };
+        let root = house.administrator().await;
+        let people = live_a_life(&mut house, &root).await;
+        let before = kept(&house).await;
+        // A proxy takes away what clients say about where they are.
+        let behind_a_proxy = house.has_neighbours();
+        for word in LEFT.into_iter().filter(|word| *word != CLIENT || !behind_a_proxy) {
+            assert!(
+                !found(&before, word).is_empty(),
+                "{shape:?}: {word} was never written, so its absence says nothing"
+            );
+        }
         for id in &people {
-            if root.get(&format!("/api/v1/users/{id}")).await.status != 404 {
-                return None;
-            }
+            order(&root, Method::DELETE, &format!("/api/v1/users/{id}"), &json!({})).await;
         }
-        Some(())
-    })
-    .await;
-    eventually("every module to have heard of it", async || {
-        for process in house.processes() {
-            let (done, told) = process.finish(&["events", "list"]);
-            assert!(done, "{told}");
-            if told.contains("auth.account.purged") {
-                return None;
+        let first_log = house.log();
+        assert!(house.stop().success());
+        house.set("DOORWARD__AUTH__DELETION__WINDOW_DAYS", "0");
+        house.start();
+        let mut client = house.client();
+        client.access_token = root.client.access_token.clone();
+        let root = client;
+        eventually("everybody to be purged", async || {
+            for id in &people {
+                if root.get(&format!("/api/v1/users/{id}")).await.status != 404 {
+                    return None;
+                }
             }
+            Some(())
+        })
+        .await;
+        eventually("every module to have heard of it", async || {
+            for process in house.processes() {
+                let (done, told) = process.finish(&["events", "list"]);
+                assert!(done, "{told}");
+                if told.contains("auth.account.purged") {
+                    return None;
+                }
+            }
+            let trail = root.get("/api/v1/audit-events?limit=200&action=users.user.purged").await;
+            (trail.body["items"].as_array().unwrap().len() >= people.len()).then_some(())
+        })
+        .await;
+        eventually("Redis to forget what it kept for a former epoch", async || {
+            found(&shared(&house).await, CANARY).is_empty().then_some(())
+        })
+        .await;
+        let mailbox = house.client().get("/dev/mailbox.json").await.body.to_string();
+        let trail = root.get("/api/v1/audit-events?limit=200").await.body.to_string();
+        let log = format!("{first_log}\n{}", house.log());
+        assert!(house.stop().success());
+        let mut after = kept(&house).await;
+        after.push(("the log".to_owned(), log.into_bytes()));
+        after.push(("the mailbox".to_owned(), mailbox.into_bytes()));
+        let left: Vec<String> =
+            [CANARY, "436609988776", CLIENT].iter().flat_map(|word| found(&after, word)).collect();
+        assert!(left.is_empty(), "{shape:?}: {} places\n{}", left.len(), left.join("\n\n"));
+        for id in &people {
+            assert!(trail.contains(id.as_str()), "the trail still says what was done to {id}");
         }
-        let trail = root.get("/api/v1/audit-events?limit=200&action=users.user.purged").await;
-        (trail.body["items"].as_array().unwrap().len() >= people.len()).then_some(())
-    })
-    .await;
-    let mailbox = house.client().get("/dev/mailbox.json").await.body.to_string();
-    let trail = root.get("/api/v1/audit-events?limit=200").await.body.to_string();
-    let log = format!("{first_log}\n{}", house.log());
-    assert!(house.stop().success());
-    let mut after = kept(&house);
-    after.push(("the log".to_owned(), log.into_bytes()));
-    after.push(("the mailbox".to_owned(), mailbox.into_bytes()));
-    let left: Vec<String> =
-        [CANARY, "436609988776", CLIENT].iter().flat_map(|word| found(&after, word)).collect();
-    assert!(left.is_empty(), "{shape:?}: {} places\n{}", left.len(), left.join("\n\n"));
-    for id in &people {
-        assert!(trail.contains(id.as_str()), "the trail still says what was done to {id}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_left_of_somebody_who_was_purged_on_sqlite() {
-    story(Shape::Embedded).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_left_of_somebody_who_was_purged_on_postgres() {
-    story(Shape::Postgres).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_left_of_somebody_who_was_purged_by_replicas() {
-    story(Shape::Replicas).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_left_of_somebody_who_was_purged_by_services() {
-    story(Shape::Services).await;
 }

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Ask, Person};
-use crate::house::{House, Shape};
+use crate::house::{House, Shape, in_every_shape};
 
 /// Ways out of a statement, a template, a path and a number, as they stand in an address.
 const QUOTES: [&str; 14] = [
@@ -53,10 +53,9 @@ fn parameters(document: &Value, place: &str) -> Vec<(String, String, String)> {
     found
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_quote_gets_out_of_any_parameter_and_no_number_is_too_large() {
-    for shape in [Shape::Embedded, Shape::Postgres] {
-        let Some(mut house) = House::open(shape, &[]).await else { continue };
+in_every_shape! {
+    async fn no_quote_gets_out_of_any_parameter_and_no_number_is_too_large(shape) {
+        let Some(mut house) = House::open(shape, &[]).await else { return };
         let root = house.administrator().await;
         let document = house.client().get("/openapi.json").await.body;
         let queries = parameters(&document, "query");

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Ask, Client, Person};
-use crate::house::{House, Shape, eventually, token_in};
+use crate::house::{House, eventually, in_every_shape, token_in};
 
 const PASSWORD: &str = "drei Hunde im Garten";
 
@@ -84,10 +84,9 @@ async fn cross(house: &House, mia: &Person, secrets: &[(&str, String)]) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_secret_opens_its_own_door_and_no_other() {
-    for shape in [Shape::Embedded, Shape::Postgres] {
-        let Some(mut house) = House::open(shape, &[]).await else { continue };
+in_every_shape! {
+    async fn a_secret_opens_its_own_door_and_no_other(shape) {
+        let Some(mut house) = House::open(shape, &[]).await else { return };
         let (mia, ida, ben) =
             (house.person("mia").await, house.person("ida").await, house.person("ben").await);
         let client = house.client();

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::client::{Ask, Client, Person};
-use crate::house::{House, Shape, eventually, token_in};
+use crate::house::{House, eventually, in_every_shape, token_in};
 
 /// Everything that was acknowledged, kept outside of Doorward.
 #[derive(Default)]
@@ -51,68 +51,61 @@ async fn prefer_without_end(client: Client, ledger: Arc<Ledger>, namespace: Stri
 }
 
 /// What was claimed by a process that is gone is claimed again after its lease: here after seconds, not a minute.
-const IMPATIENT: [(&str, &str); 5] = [
+const IMPATIENT: [(&str, &str); 6] = [
     ("DOORWARD__OUTBOX__DEADLINE_MS", "500"),
     ("DOORWARD__OUTBOX__LEASE_MS", "1500"),
+    ("DOORWARD__RABBITMQ__CONFIRM_TIMEOUT_MS", "400"),
     ("DOORWARD__BUS__DEADLINE_MS", "1000"),
     ("DOORWARD__BUS__LEASE_MS", "1500"),
     ("DOORWARD__NOTIFICATIONS__SEND_TIMEOUT_MS", "1000"),
 ];
 
-async fn killed_in_the_middle(shape: Shape) {
-    let Some(mut house) = House::open(shape, &IMPATIENT).await else { return };
-    let mia = house.person("mia").await;
-    let ledger = Arc::new(Ledger::default());
-    for round in 0..3 {
+in_every_shape! {
+    async fn nothing_acknowledged_is_missing_after_kills(shape) {
+        let Some(mut house) = House::open(shape, &IMPATIENT).await else { return };
+        let mia = house.person("mia").await;
+        let ledger = Arc::new(Ledger::default());
+        for round in 0..3 {
+            let mut mias = house.client();
+            mias.access_token = mia.client.access_token.clone();
+            let namespace = format!("round{round}");
+            let work = [
+                tokio::spawn(register_without_end(house.client(), ledger.clone(), round)),
+                tokio::spawn(prefer_without_end(mias, ledger.clone(), namespace)),
+            ];
+            let before = ledger.registered.lock().unwrap().len();
+            eventually("some registrations", async || {
+                (ledger.registered.lock().unwrap().len() >= before + 5).then_some(())
+            })
+            .await;
+            house.kill();
+            for task in work {
+                task.await.unwrap();
+            }
+            house.start();
+        }
+
         let mut mias = house.client();
         mias.access_token = mia.client.access_token.clone();
-        let namespace = format!("round{round}");
-        let work = [
-            tokio::spawn(register_without_end(house.client(), ledger.clone(), round)),
-            tokio::spawn(prefer_without_end(mias, ledger.clone(), namespace)),
-        ];
-        let before = ledger.registered.lock().unwrap().len();
-        eventually("some registrations", async || {
-            (ledger.registered.lock().unwrap().len() >= before + 5).then_some(())
-        })
-        .await;
-        house.kill();
-        for task in work {
-            task.await.unwrap();
+        let kept = mias.get("/api/v1/users/me/preferences").await;
+        assert_eq!(kept.status, 200, "the session outlived the kills: {:?}", kept.body);
+        let acknowledged = ledger.preferences.lock().unwrap().clone();
+        for (namespace, number) in &acknowledged {
+            let found = mias.get(&format!("/api/v1/users/me/preferences/{namespace}")).await;
+            assert!(found.body["number"].as_u64().unwrap() >= *number as u64, "{namespace} lost {number}");
         }
-        house.start();
+        let registered = ledger.registered.lock().unwrap().clone();
+        assert!(registered.len() >= 15 && !acknowledged.is_empty());
+        for email in &registered {
+            let messages = house.messages(email, 1).await;
+            assert_eq!(messages.len(), 1, "{email} was written to twice");
+        }
+        for email in registered.iter().step_by(7) {
+            let link = house.messages(email, 1).await[0]["links"][0].as_str().unwrap().to_owned();
+            let body = json!({ "token": token_in(&link) });
+            assert_eq!(house.client().post("/api/v1/auth/verifications", &body).await.status, 204);
+            Person::log_in(&house.public, email, "the same for every one of them").await;
+        }
+        house.close();
     }
-
-    let mut mias = house.client();
-    mias.access_token = mia.client.access_token.clone();
-    let kept = mias.get("/api/v1/users/me/preferences").await;
-    assert_eq!(kept.status, 200, "the session outlived the kills: {:?}", kept.body);
-    let acknowledged = ledger.preferences.lock().unwrap().clone();
-    for (namespace, number) in &acknowledged {
-        let found = mias.get(&format!("/api/v1/users/me/preferences/{namespace}")).await;
-        assert!(found.body["number"].as_u64().unwrap() >= *number as u64, "{namespace} lost {number}");
-    }
-    let registered = ledger.registered.lock().unwrap().clone();
-    assert!(registered.len() >= 15 && !acknowledged.is_empty());
-    for email in &registered {
-        let messages = house.messages(email, 1).await;
-        assert_eq!(messages.len(), 1, "{email} was written to twice");
-    }
-    for email in registered.iter().step_by(7) {
-        let link = house.messages(email, 1).await[0]["links"][0].as_str().unwrap().to_owned();
-        let body = json!({ "token": token_in(&link) });
-        assert_eq!(house.client().post("/api/v1/auth/verifications", &body).await.status, 204);
-        Person::log_in(&house.public, email, "the same for every one of them").await;
-    }
-    house.close();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_acknowledged_is_missing_after_kills_embedded() {
-    killed_in_the_middle(Shape::Embedded).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_acknowledged_is_missing_after_kills_postgres() {
-    killed_in_the_middle(Shape::Postgres).await;
 }

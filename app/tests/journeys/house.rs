@@ -41,13 +41,47 @@ pub async fn live(shape: Shape, name: &str, story: impl AsyncFnOnce(&mut House))
     });
 }
 
+/// Declares a test for every shape, without a transcript.
+#[allow(unused_macros, reason = "not every binary of tests needs it")]
+macro_rules! in_every_shape {
+    ($(#[$doc:meta])* async fn $name:ident($shape:ident) $story:block) => {
+        mod $name {
+            use super::*;
+
+            async fn story($shape: $crate::house::Shape) $story
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn embedded() {
+                story($crate::house::Shape::Embedded).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                story($crate::house::Shape::Postgres).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn replicas() {
+                story($crate::house::Shape::Replicas).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn services() {
+                story($crate::house::Shape::Services).await;
+            }
+        }
+    };
+}
+#[allow(unused_imports, reason = "not every binary of tests needs it")]
+pub(crate) use in_every_shape;
+
 /// The other processes, and what stands between and before them.
 struct Fleet {
     others: Vec<House>,
     proxy: Proxy,
     broker: TestBroker,
-    /// Only kept, when it is this test's own.
-    _redis: Option<RedisServer>,
+    /// Where the cache is that they share, and the server when it is this test's own.
+    redis: Option<(String, Option<RedisServer>)>,
 }
 
 /// A running Doorward, and the notes of what was said to it.
@@ -140,7 +174,8 @@ impl House {
             .flat_map(|module| [0, 2].map(|at| (module, ports[at].clone(), ports[at + 1].clone())))
             .collect();
         let proxy = Proxy::start("haproxy", &servers)?;
-        house.fleet = Some(Fleet { others: vec![other], proxy, broker, _redis: own_redis });
+        let redis = Some((redis, own_redis));
+        house.fleet = Some(Fleet { others: vec![other], proxy, broker, redis });
         house.stand_behind_the_proxy();
         Some(house)
     }
@@ -157,7 +192,7 @@ impl House {
         }
         let mut house = houses.remove(0);
         let proxy = Proxy::start("haproxy", &plan.servers())?;
-        house.fleet = Some(Fleet { others: houses, proxy, broker, _redis: None });
+        house.fleet = Some(Fleet { others: houses, proxy, broker, redis: None });
         house.stand_behind_the_proxy();
         Some(house)
     }
@@ -182,6 +217,18 @@ impl House {
     /// This process and those beside it.
     pub fn processes(&self) -> impl Iterator<Item = &Self> {
         std::iter::once(self).chain(self.fleet.iter().flat_map(|fleet| &fleet.others))
+    }
+
+    /// Where the whole interface may be asked: at each replica itself, else at the one public address.
+    pub fn doors(&self) -> Vec<String> {
+        let own = |process: &Self| {
+            let mut lines = process.printed.iter();
+            lines.find_map(|line| line.trim().strip_prefix("API")).map(|url| url.trim().to_owned())
+        };
+        match self.shape {
+            Shape::Replicas => self.processes().filter_map(own).collect(),
+            _ => vec![self.public.clone()],
+        }
     }
 
     fn others(&mut self) -> impl Iterator<Item = &mut Self> {
@@ -359,6 +406,12 @@ impl House {
         let others = self.fleet.iter().flat_map(|fleet| &fleet.others).map(Self::log);
         let own = std::fs::read_to_string(self.data.path().join("log")).unwrap_or_default();
         others.fold(own, |all, log| all + &log)
+    }
+
+    /// Where what processes share in Redis is: its URL, and what all names there begin with.
+    pub fn shared(&self) -> Option<(&str, &str)> {
+        let fleet = self.fleet.as_ref()?;
+        Some((&fleet.redis.as_ref()?.0, fleet.broker.prefix()))
     }
 
     /// A client that nobody is logged in with.

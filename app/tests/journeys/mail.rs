@@ -5,7 +5,7 @@ use serde_json::json;
 use testkit::mail_trap::{MailTrap, Manner};
 
 use crate::client::Ask;
-use crate::house::{House, Shape, eventually, token_in};
+use crate::house::{House, Shape, eventually, in_every_shape, token_in};
 
 async fn house_with_mail(shape: Shape, trap: &MailTrap) -> Option<House> {
     let url = trap.url();
@@ -18,46 +18,38 @@ async fn house_with_mail(shape: Shape, trap: &MailTrap) -> Option<House> {
     House::open(shape, &settings).await
 }
 
-async fn refused_twice_then_taken(shape: Shape) {
-    let trap = MailTrap::start().await;
-    trap.next([Manner::PutOff, Manner::PutOff]);
-    let Some(mut house) = house_with_mail(shape, &trap).await else { return };
-    let root = house.administrator().await;
-    let body = json!({ "email": "mia@example.org", "password": "zwei Katzen auf dem Dach" });
-    let answer = house.client().post("/api/v1/auth/registrations", &body).await;
-    assert_eq!(answer.status, 202);
+in_every_shape! {
+    async fn a_mail_server_that_refuses_twice_gets_the_message_once(shape) {
+        let trap = MailTrap::start().await;
+        trap.next([Manner::PutOff, Manner::PutOff]);
+        let Some(mut house) = house_with_mail(shape, &trap).await else { return };
+        let root = house.administrator().await;
+        let body = json!({ "email": "mia@example.org", "password": "zwei Katzen auf dem Dach" });
+        let answer = house.client().post("/api/v1/auth/registrations", &body).await;
+        assert_eq!(answer.status, 202);
 
-    let mail = trap.wait_for(1).await.remove(0);
-    assert_eq!(mail.to, ["mia@example.org"]);
-    let list = eventually("the message to be sent", async || {
-        let list = root.client.get("/api/v1/notifications?state=sent").await;
-        (list.body["items"].as_array().is_some_and(|items| !items.is_empty())).then_some(list)
-    })
-    .await;
-    let id = list.body["items"][0]["id"].as_str().unwrap().to_owned();
-    let message = root.client.get(&format!("/api/v1/notifications/{id}")).await;
-    let attempts = message.body["deliveries"][0]["attempts"].as_array().unwrap();
-    let outcomes: Vec<_> = attempts.iter().map(|attempt| attempt["outcome"].as_str().unwrap()).collect();
-    assert_eq!(outcomes, ["temporary", "temporary", "sent"], "{:?}", message.body);
-    assert_eq!(trap.mails().len(), 1, "taken once, sent once");
+        let mail = trap.wait_for(1).await.remove(0);
+        assert_eq!(mail.to, ["mia@example.org"]);
+        let list = eventually("the message to be sent", async || {
+            let list = root.client.get("/api/v1/notifications?state=sent").await;
+            (list.body["items"].as_array().is_some_and(|items| !items.is_empty())).then_some(list)
+        })
+        .await;
+        let id = list.body["items"][0]["id"].as_str().unwrap().to_owned();
+        let message = root.client.get(&format!("/api/v1/notifications/{id}")).await;
+        let attempts = message.body["deliveries"][0]["attempts"].as_array().unwrap();
+        let outcomes: Vec<_> = attempts.iter().map(|attempt| attempt["outcome"].as_str().unwrap()).collect();
+        assert_eq!(outcomes, ["temporary", "temporary", "sent"], "{:?}", message.body);
+        assert_eq!(trap.mails().len(), 1, "taken once, sent once");
 
-    let copy = house.messages("mia@example.org", 1).await.remove(0);
-    let token = token_in(copy["links"][0].as_str().unwrap());
-    let unfolded = mail.data.replace("=\r\n", "").replace("=3D", "=");
-    assert!(unfolded.contains(&token), "the mail and its copy carry the same link");
-    let verified = house.client().post("/api/v1/auth/verifications", &json!({ "token": token })).await;
-    assert_eq!(verified.status, 204);
-    house.close();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mail_server_that_refuses_twice_gets_the_message_once_embedded() {
-    refused_twice_then_taken(Shape::Embedded).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mail_server_that_refuses_twice_gets_the_message_once_postgres() {
-    refused_twice_then_taken(Shape::Postgres).await;
+        let copy = house.messages("mia@example.org", 1).await.remove(0);
+        let token = token_in(copy["links"][0].as_str().unwrap());
+        let unfolded = mail.data.replace("=\r\n", "").replace("=3D", "=");
+        assert!(unfolded.contains(&token), "the mail and its copy carry the same link");
+        let verified = house.client().post("/api/v1/auth/verifications", &json!({ "token": token })).await;
+        assert_eq!(verified.status, 204);
+        house.close();
+    }
 }
 
 crate::journey! {

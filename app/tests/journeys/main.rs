@@ -35,7 +35,7 @@ mod sessions;
 mod setup;
 mod transcript;
 
-/// Declares a journey, to be told in every shape.
+/// Declares a journey, to be told in every shape with the same transcript.
 macro_rules! journey {
     ($(#[$doc:meta])* async fn $name:ident($house:ident) $story:block) => {
         mod $name {

@@ -96,6 +96,11 @@ async fn events_that_were_given_up_are_listed_and_tried_again_postgres() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_that_were_given_up_are_listed_and_tried_again_replicas() {
+    given_up_and_tried_again(Shape::Replicas).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_processs_events_are_worked_on_at_the_next_start() {
     // The leases are as by default: longer than this test waits.
     let mut house = House::open(Shape::Embedded, &[]).await.unwrap();

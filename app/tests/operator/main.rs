@@ -26,6 +26,7 @@ mod transcript;
 mod backups;
 mod commands;
 mod disk;
+mod everywhere;
 mod faults;
 mod lost;
 mod moves;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use testkit::mail_trap::MailTrap;
 
 use crate::client::{Ask, Person};
-use crate::house::{House, Shape, token_in};
+use crate::house::{House, Shape, in_every_shape, token_in};
 use crate::recipes::{Done, Tells, World};
 
 /// Operations that have the method of a write and only answer.
@@ -109,24 +109,15 @@ async fn every_operation_that_writes_is_told(shape: Shape) {
     assert!(wrong.is_empty(), "{shape:?}:\n{}", wrong.join("\n"));
 }
 
-mod every_operation_that_writes_is_in_the_trail {
-    use super::*;
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn embedded() {
-        every_operation_that_writes_is_told(Shape::Embedded).await;
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn postgres() {
-        every_operation_that_writes_is_told(Shape::Postgres).await;
+in_every_shape! {
+    async fn every_operation_that_writes_is_in_the_trail(shape) {
+        every_operation_that_writes_is_told(shape).await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_trail_is_searched_by_who_whom_what_and_when_page_by_page() {
-    for shape in [Shape::Embedded, Shape::Postgres] {
-        let Some(mut house) = House::open(shape, &[]).await else { continue };
+in_every_shape! {
+    async fn the_trail_is_searched_by_who_whom_what_and_when_page_by_page(shape) {
+        let Some(mut house) = House::open(shape, &[]).await else { return };
         let (root, mia) = (house.administrator().await, house.person("mia").await);
         for number in 0..5 {
             let ask =
