@@ -252,7 +252,13 @@ log.file.level = info
 CONF
     (rabbitmq_environment && cd / && exec setsid "$(rabbitmq_program rabbitmq-server)") \
         >"$folder/output" 2>&1 </dev/null 9>&- &
-    await 90 rabbitmq_answers || { tail -n 20 "$folder/output" "$folder/log" >&2; die "RabbitMQ did not start"; }
+    local started=$!
+    await 90 rabbitmq_answers || {
+        # It may not have come so far as to say which process it is.
+        kill -KILL -- "-$started" 2>/dev/null || true
+        tail -n 20 "$folder/output" "$folder/log" >&2
+        die "RabbitMQ did not start"
+    }
 }
 
 rabbitmq_down() {
