@@ -82,7 +82,12 @@ fn message(fact: &FactShape) -> Value {
         "title": fact.name,
         "summary": fact.description.trim(),
         "contentType": "application/cloudevents+json",
-        "headers": { "type": "object", "properties": { "traceparent": traceparent() } },
+        "headers": { "type": "object", "properties": {
+            "traceparent": traceparent(),
+            "doorward-seal": seal("HMAC-SHA-256 over the body, with a key that is derived from the master key."),
+            "doorward-key": seal("The id of the service's own key (RFC 7638), where it has one."),
+            "doorward-signature": seal("What that key signed: Ed25519 over the body."),
+        } },
         "payload": { "allOf": [
             { "$ref": "#/components/schemas/Envelope" },
             { "type": "object", "properties": {
@@ -96,6 +101,10 @@ fn message(fact: &FactShape) -> Value {
 
 fn traceparent() -> Value {
     json!({ "type": "string", "description": "The trace it belongs to (W3C Trace Context)." })
+}
+
+fn seal(description: &str) -> Value {
+    json!({ "type": "string", "description": format!("{description} Base64url; for Doorward itself.") })
 }
 
 fn envelope() -> Value {

@@ -79,10 +79,15 @@ fn out(fleet: &mut Fleet, binary: &Path) -> Result<Proxy, String> {
     let mut service = fleet.members[ONE].house.beside();
     let keys = keys(&mut service);
 
-    eprintln!("moving: 1. the proxy asks only the other replica for notifications");
+    eprintln!("moving: 1. each replica gets its key, with which it seals events from now on");
+    for at in [ONE, OTHER] {
+        restart(fleet, at, |house| give_keys(house, &keys))?;
+    }
+
+    eprintln!("moving: 2. the proxy asks only the other replica for notifications");
     lead(fleet, &[OTHER]);
 
-    eprintln!("moving: 2. the service starts on the same database");
+    eprintln!("moving: 3. the service starts on the same database");
     let mut inside = Proxy::inside(binary);
     inside.start(&only(fleet, &[ONE]))?;
     service.set("MODULES", MOVED);
@@ -96,19 +101,19 @@ fn out(fleet: &mut Fleet, binary: &Path) -> Result<Proxy, String> {
     let at = format!("http://{}", service.management);
     fleet.members.push(Member { name: "the service".to_owned(), modules: vec![MOVED], house: service });
 
-    eprintln!("moving: 3. one replica without notifications");
-    restart(fleet, ONE, |house| part(house, &keys, &at))?;
+    eprintln!("moving: 4. one replica without notifications");
+    restart(fleet, ONE, |house| part(house, &at))?;
     fleet.members[ONE].modules = OTHERS.to_vec();
     await_peers(fleet)?;
 
-    eprintln!("moving: 4. the proxy asks the service");
+    eprintln!("moving: 5. the proxy asks the service");
     lead(fleet, &[SERVICE]);
 
-    eprintln!("moving: 5. the other replica without notifications");
-    restart(fleet, OTHER, |house| part(house, &keys, &at))?;
+    eprintln!("moving: 6. the other replica without notifications");
+    restart(fleet, OTHER, |house| part(house, &at))?;
     fleet.members[OTHER].modules = OTHERS.to_vec();
 
-    eprintln!("moving: 6. the service may ask both");
+    eprintln!("moving: 7. the service may ask both");
     inside.lead_to(&only(fleet, &[ONE, OTHER]));
     Ok(inside)
 }
@@ -148,17 +153,21 @@ fn keys(house: &mut House) -> Keys {
     Keys { replicas: pair(), service: pair() }
 }
 
-/// The settings of a replica without the module.
-fn part(house: &mut House, keys: &Keys, service: &str) {
-    house.set("MODULES", &OTHERS.join(","));
+/// The settings of a replica that is to be told from the service.
+fn give_keys(house: &mut House, keys: &Keys) {
     house.set("PEERS__KEY", &keys.replicas.0);
-    house.set("PEERS__NOTIFICATIONS", service);
     house.set("PEERS__KEYS__NOTIFICATIONS", &keys.service.1);
 }
 
-/// And of one with it.
+/// Those of one without the module.
+fn part(house: &mut House, service: &str) {
+    house.set("MODULES", &OTHERS.join(","));
+    house.set("PEERS__NOTIFICATIONS", service);
+}
+
+/// And of one with it. The keys stay: as long as there is a service, it takes only what is sealed with them.
 fn unite(house: &mut House) {
-    for name in ["MODULES", "PEERS__KEY", "PEERS__NOTIFICATIONS", "PEERS__KEYS__NOTIFICATIONS"] {
+    for name in ["MODULES", "PEERS__NOTIFICATIONS"] {
         house.unset(name);
     }
 }

@@ -13,6 +13,7 @@ mod address;
 mod intake;
 mod message;
 mod outlet;
+mod seal;
 mod settings;
 mod topology;
 mod wire;
@@ -26,6 +27,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use address::Addresses;
+pub use seal::Seals;
 pub use settings::Settings;
 
 use self::intake::Intake;
@@ -37,8 +39,16 @@ use super::{Backoff, Bus, Desks, Subscription};
 /// How long a supervisor waits after a failure, with jitter.
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(100), max: Duration::from_secs(10) };
 
+/// How long it may take until a new connection is of use, with all that is declared on it. A broker that keeps the connection
+/// and answers nothing is tried anew after this.
+const BEGINNING: Duration = Duration::from_secs(60);
+
 /// How often the topology is declared again, and the queues are measured.
 const ROUND: Duration = Duration::from_secs(15);
+
+fn too_slow(_: tokio::time::error::Elapsed) -> lapin::Error {
+    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
+}
 
 /// Carries events between processes over RabbitMQ, and to the desks of this one.
 pub struct RabbitBus {
@@ -48,7 +58,7 @@ pub struct RabbitBus {
 
 impl RabbitBus {
     /// A bus over this broker, for the desks of this process. `subscriptions` are those of all subscribers there are,
-    /// wherever they run: each gets its queue, so that nothing is lost while it is away.
+    /// wherever they run: each gets its queue, so that nothing is lost while it is away. `seals` prove who tells what.
     ///
     /// # Errors
     /// When the settings can't be used; the error says what to set.
@@ -56,15 +66,17 @@ impl RabbitBus {
         settings: &Settings,
         subscriptions: &[Subscription],
         desks: Arc<Desks>,
+        seals: Seals,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let dialer = Arc::new(Dialer::new(settings)?);
         let mut everybody = subscriptions.to_vec();
         everybody.extend(desks.subscriptions().filter(|one| !subscriptions.contains(one)));
         let topology = Arc::new(Topology::new(settings, everybody));
-        let mended = Arc::new(Notify::new());
+        let (seals, mended) = (Arc::new(seals), Arc::new(Notify::new()));
+        let (one, other) = (Arc::clone(&topology), Arc::clone(&seals));
         Ok(Self {
-            outlet: Outlet::new(Arc::clone(&dialer), Arc::clone(&topology), settings, Arc::clone(&mended)),
-            intake: Intake::new(dialer, topology, desks, settings, mended),
+            outlet: Outlet::new(Arc::clone(&dialer), one, other, settings, Arc::clone(&mended)),
+            intake: Intake::new(dialer, topology, desks, seals, settings, mended),
         })
     }
 

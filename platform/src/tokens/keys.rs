@@ -125,6 +125,13 @@ impl PublicKey {
         self.algorithm
     }
 
+    /// Whether a signature (base64url) over these bytes was made with the private half.
+    #[must_use]
+    pub fn verifies(&self, bytes: &[u8], signature: &str) -> bool {
+        let algorithm = self.algorithm.as_jwt();
+        jsonwebtoken::crypto::verify(signature, bytes, &self.decoding_key(), algorithm).unwrap_or(false)
+    }
+
     pub(super) fn decoding_key(&self) -> jsonwebtoken::DecodingKey {
         match self.algorithm {
             Algorithm::EdDsa => jsonwebtoken::DecodingKey::from_ed_der(&self.raw),

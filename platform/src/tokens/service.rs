@@ -63,10 +63,24 @@ impl ServiceKey {
         Signer::from_pkcs8(Algorithm::EdDsa, &pkcs8).map(Self).map_err(|_| BadMasterKey::Length)
     }
 
+    /// The public half.
+    #[must_use]
+    pub const fn public_key(&self) -> &PublicKey {
+        self.0.public_key()
+    }
+
+    /// A signature over bytes that are no token: base64url.
+    ///
+    /// # Errors
+    /// When signing fails, which is a mistake of ours.
+    pub fn sign(&self, bytes: &[u8]) -> Result<String, Error> {
+        self.0.sign_bytes(bytes)
+    }
+
     /// The public half, as the settings of the other services have it: 43 characters.
     #[must_use]
     pub fn public(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.0.public_key().raw())
+        URL_SAFE_NO_PAD.encode(self.public_key().raw())
     }
 }
 

@@ -57,6 +57,12 @@ impl Signer {
         header.kid = Some(self.public.kid().to_owned());
         jsonwebtoken::encode(&header, claims, &self.key).map_err(Error::internal)
     }
+
+    /// A signature over bytes that are no token: base64url.
+    pub(super) fn sign_bytes(&self, bytes: &[u8]) -> Result<String, Error> {
+        jsonwebtoken::crypto::sign(bytes, &self.key, self.public.algorithm().as_jwt())
+            .map_err(Error::internal)
+    }
 }
 
 impl std::fmt::Debug for Signer {

@@ -20,7 +20,7 @@ use crate::stage::{Happened, Listener, Manner, Unheard, happen, happen_times};
 /// A subscriber that runs in another process.
 const ELSEWHERE: Subscription = Subscription { name: "elsewhere", hears: &[Happened::TYPE] };
 
-fn event(number: u32) -> Event {
+pub fn event(number: u32) -> Event {
     let caller = Caller { traceparent: Some("00-ab-cd-01".to_owned()), ..Caller::module("test") };
     Event::of(&Happened { number }, &caller, Clock::system().now()).unwrap()
 }
@@ -91,18 +91,19 @@ both_engines! {
         broker.remove(&["first"]).await;
     }
 
-    async fn what_cannot_be_read_is_a_dead_letter_and_holds_up_nothing(db: Database) {
+    async fn what_cannot_be_read_or_was_made_up_is_a_dead_letter_and_holds_up_nothing(db: Database) {
         let Some(broker) = TestBroker::shared().await else { return };
         let listener = Listener::new("first", &db, &Clock::system(), Manner::Takes);
         let process = Process::start(&db, &broker, &[&listener]);
         process.bus.ready().await;
         let poison = serde_json::to_string(&event(1)).unwrap().replace("\"number\":1", "\"number\":\"\\u0000\"");
-        let good = event(2);
-        for body in [&b"not at all"[..], poison.as_bytes(), &serde_json::to_vec(&good).unwrap(), b"{}"] {
+        let (good, made_up) = (event(2), serde_json::to_vec(&event(3)).unwrap());
+        for body in [&b"not at all"[..], poison.as_bytes(), &made_up, b"{}"] {
             broker.publish(Happened::TYPE, body).await;
         }
+        process.bus.publish(std::slice::from_ref(&good)).await.unwrap();
         listener.wait_called(1).await;
-        until("three dead letters", async || broker.waiting("dead").await == Some(3)).await;
+        until("four dead letters", async || broker.waiting("dead").await == Some(4)).await;
         assert_eq!(listener.effects().await, [good.id]);
         let (body, properties) = broker.next("dead").await.unwrap();
         assert_eq!(body, b"not at all");

@@ -13,6 +13,7 @@ use testkit::cable::Cable;
 use testkit::databases::{Engine, run};
 
 use crate::migrations;
+use crate::rabbit::event;
 use crate::rabbit_support::{Process, bus_settings, until, until_done, waiting};
 use crate::stage::{Happened, Listener, Manner, happen, happen_times};
 
@@ -162,12 +163,29 @@ async fn a_queue_that_somebody_deletes_comes_back_and_nobody_takes_its_events_fo
         until("it is taken", async || process.bus.publish(&[lonely.clone()]).await.is_ok()).await;
         assert_eq!(broker.waiting("elsewhere").await, Some(1));
 
+        // Among many at once: who is told that it was taken finds it there.
+        broker.delete("elsewhere").await;
+        let mixed: Vec<_> = (0..60)
+            .map(|number| if number % 6 == 0 { lonely.clone() } else { event(1_000 + number) })
+            .collect();
+        let published = mixed.chunks(1).map(|one| process.bus.publish(one));
+        let published = futures_util::future::join_all(published).await;
+        let is_lonely = |at: usize| at.is_multiple_of(6);
+        let taken = published.iter().enumerate().filter(|(at, done)| is_lonely(*at) && done.is_ok()).count();
+        assert!(taken < 10, "the first one came to nobody");
+        assert!(
+            published.iter().enumerate().all(|(at, done)| is_lonely(at) || done.is_ok()),
+            "{published:?}"
+        );
+        until("it is back", async || broker.waiting("elsewhere").await.is_some()).await;
+        assert_eq!(broker.waiting("elsewhere").await, Some(u32::try_from(taken).unwrap()));
+        until("the others are heard", async || listener.calls() >= 50).await;
+
         // The same with somebody at the desk, from the outbox.
         broker.delete("first").await;
         let event = happen(db, &Clock::system(), 2).await;
-        listener.wait_called(1).await;
         until_done(db).await;
-        assert_eq!(listener.effects().await, [event]);
+        assert!(listener.effects().await.contains(&event));
         process.stop().await;
         broker.delete("elsewhere").await;
     })
@@ -261,6 +279,9 @@ fn a_broker_killed_in_the_middle_of_thousands_of_events_costs_none_of_them() {
         let first = Listener::new("first", &db, &clock, Manner::Takes);
         let second = Listener::new("second", &db, &clock, Manner::Takes);
         let process = Process::start_with(&db, settings, bus_settings(), &[], &[&first, &second]);
+        process.bus.ready().await;
+        // RabbitMQ 3.10 writes down half a second later that there is a new queue; one that it had not is broken for ever.
+        broker.control(&["eval", "[dets:sync(Table) || Table <- dets:all()]."]);
         let mut events = happen_times(&db, &clock, 1_000).await;
         until("some are heard", async || first.calls() > 300).await;
         broker.kill();

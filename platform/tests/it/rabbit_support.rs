@@ -1,18 +1,28 @@
 //! A process on a real broker, as tests of the bus between processes need it: a database, listeners at their desks, a
 //! relay, and the bus, all running.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use platform::bus::{self, Desks, RabbitBus, Subscriber, Subscription, rabbit};
+use platform::bus::rabbit::{self, Seals};
+use platform::bus::{self, Desks, RabbitBus, Subscriber, Subscription};
 use platform::clock::Clock;
 use platform::db::Database;
 use platform::outbox::{self, Relay, Waiting};
+use platform::settings::MasterKey;
 use testkit::brokers::TestBroker;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::stage::Listener;
+
+/// What all processes of a test share.
+static MASTER_KEY: LazyLock<MasterKey> = LazyLock::new(|| MasterKey::generate().unwrap());
+
+/// The seals of every process that says nothing else.
+pub fn seals() -> Seals {
+    Seals::new(&MASTER_KEY, None, &contracts::Module::ALL, Vec::new())
+}
 
 /// A process that works.
 pub struct Process {
@@ -39,7 +49,7 @@ impl Process {
         let clock = Clock::system();
         let subscribers = listeners.iter().map(|one| Arc::clone(one) as Arc<dyn Subscriber>).collect();
         let desks = Arc::new(Desks::new(db.clone(), subscribers, clock.clone(), desks));
-        let bus = Arc::new(RabbitBus::new(&settings, elsewhere, Arc::clone(&desks)).unwrap());
+        let bus = Arc::new(RabbitBus::new(&settings, elsewhere, Arc::clone(&desks), seals()).unwrap());
         let relay =
             outbox::Settings { poll_interval_ms: 100, backoff_base_ms: 100, ..outbox::Settings::default() };
         let relay = Relay::new(db.clone(), Arc::clone(&bus) as _, clock, relay);

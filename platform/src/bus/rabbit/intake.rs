@@ -1,7 +1,7 @@
 //! The hearing side: takes messages into the desks of this process, and acknowledges what is stored there.
 //!
 //! While the database is away, messages are kept and tried again: they don't go back to the broker, where each return
-//! counts towards the delivery limit. Only what can't be read is a dead letter.
+//! counts towards the delivery limit. Only what can't be read, or was not sealed by its teller, is a dead letter.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,9 +22,10 @@ use metrics::{counter, gauge};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::seal::Seals;
 use super::topology::Topology;
 use super::wire::{Dialer, Wire, short};
-use super::{BACKOFF, ROUND, Settings, message};
+use super::{BACKOFF, BEGINNING, ROUND, Settings, message, too_slow};
 use crate::bus::Desks;
 use crate::bus::desks::Whose;
 
@@ -36,6 +37,7 @@ pub(super) struct Intake {
     dialer: Arc<Dialer>,
     topology: Arc<Topology>,
     desks: Arc<Desks>,
+    seals: Arc<Seals>,
     prefetch: u16,
     timeout: Duration,
     /// Somebody's queue was missing and is there again.
@@ -64,11 +66,12 @@ impl Intake {
         dialer: Arc<Dialer>,
         topology: Arc<Topology>,
         desks: Arc<Desks>,
+        seals: Arc<Seals>,
         settings: &Settings,
         mended: Arc<Notify>,
     ) -> Self {
         let timeout = Duration::from_millis(settings.confirm_timeout_ms);
-        Self { dialer, topology, desks, prefetch: settings.prefetch, timeout, mended }
+        Self { dialer, topology, desks, seals, prefetch: settings.prefetch, timeout, mended }
     }
 
     /// Keeps a connection until it is told to stop; none where nobody has a desk.
@@ -97,7 +100,7 @@ impl Intake {
         };
         let (wire, mut lines) = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            begun = beginning => begun?,
+            begun = tokio::time::timeout(BEGINNING, beginning) => begun.map_err(too_slow)??,
         };
         gauge!("doorward_rabbitmq_connected", "link" => "consume").set(1.0);
         *failures = 0;
@@ -198,7 +201,7 @@ impl Intake {
     ) -> lapin::Result<()> {
         let (mut events, mut readable) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
         for delivery in batch {
-            match message::read(&delivery.data) {
+            match message::read(&delivery.data, &delivery.properties, &self.seals) {
                 Ok(event) => {
                     events.push(event);
                     readable.push(delivery);
@@ -237,7 +240,7 @@ impl Intake {
 async fn bury(subscriber: &'static str, delivery: &Delivery, reason: &str) -> lapin::Result<()> {
     counter!("doorward_rabbitmq_heard_total", "subscriber" => subscriber, "outcome" => "unreadable")
         .increment(1);
-    tracing::warn!(subscriber, reason, "A message can't be read and became a dead letter.");
+    tracing::warn!(subscriber, reason, "A message can't be taken and became a dead letter.");
     delivery.acker.reject(BasicRejectOptions { requeue: false }).await?;
     Ok(())
 }

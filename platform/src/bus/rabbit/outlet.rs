@@ -8,13 +8,14 @@ use futures_util::StreamExt;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Channel, Confirmation};
 use metrics::{counter, gauge};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::seal::Seals;
 use super::topology::{Queues, Topology};
 use super::wire::{Dialer, Wire, short};
-use super::{BACKOFF, ROUND, Settings, message};
+use super::{BACKOFF, BEGINNING, ROUND, Settings, message, too_slow};
 
 /// How long a hand-over may take to end once a stop was asked for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -23,7 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Outlet {
     dialer: Arc<Dialer>,
     topology: Arc<Topology>,
+    seals: Arc<Seals>,
     confirm_timeout: Duration,
+    /// One hand-over at a time: the client gives a returned message to whichever confirmation comes next, and that must be
+    /// one of the same hand-over, which then fails as a whole.
+    turn: Mutex<()>,
     state: watch::Sender<State>,
     /// Something was published to nobody who should have heard it.
     unrouted: Notify,
@@ -52,13 +57,16 @@ impl Outlet {
     pub(super) fn new(
         dialer: Arc<Dialer>,
         topology: Arc<Topology>,
+        seals: Arc<Seals>,
         settings: &Settings,
         mended: Arc<Notify>,
     ) -> Self {
         Self {
             dialer,
             topology,
+            seals,
             confirm_timeout: Duration::from_millis(settings.confirm_timeout_ms),
+            turn: Mutex::new(()),
             state: watch::Sender::new(State::Away),
             unrouted: Notify::new(),
             mended,
@@ -74,6 +82,7 @@ impl Outlet {
 
     /// Publishes all of them, and waits until the broker has confirmed each.
     pub(super) async fn publish(&self, events: &[Event]) -> Result<(), Error> {
+        let _turn = self.turn.lock().await;
         let state = self.state.borrow().clone();
         let door = match state {
             State::Open(door) => door,
@@ -81,20 +90,24 @@ impl Outlet {
             State::Blocked => return Err(blocked()),
         };
         let _busy = self.busy.token();
+        // Whatever is not brought to its end, also because nobody waits for it any more, leaves a channel of no use.
+        let unfinished = door.useless.clone().drop_guard();
         match tokio::time::timeout(self.confirm_timeout, self.hand_over(&door.channel, events)).await {
-            Ok(Ok(0)) => Ok(()),
-            Ok(Ok(_)) => Err(not_taken()),
+            Ok(Ok(left)) => {
+                unfinished.disarm();
+                if left == 0 { Ok(()) } else { Err(not_taken()) }
+            }
             Ok(Err(error)) => {
                 count("unconfirmed", events.len());
-                door.useless.cancel();
                 Err(away().caused_by(error))
             }
             Err(_) => {
                 count("unconfirmed", events.len());
                 if matches!(*self.state.borrow(), State::Blocked) {
+                    // There will be another connection once it takes messages again.
+                    unfinished.disarm();
                     return Err(blocked());
                 }
-                door.useless.cancel();
                 Err(Error::unavailable("platform.bus_unconfirmed", "The broker did not confirm in time."))
             }
         }
@@ -105,7 +118,7 @@ impl Outlet {
         let exchange = short(self.topology.exchange())?;
         let mut confirms = Vec::with_capacity(events.len());
         for event in events {
-            let (body, properties) = message::write(event)?;
+            let (body, properties) = message::write(event, &self.seals)?;
             // What somebody hears must find a queue. What nobody hears is for listeners of other houses, if at all.
             let mandatory = self.topology.is_heard(&event.event_type);
             let options = BasicPublishOptions { mandatory, immediate: false };
@@ -161,7 +174,7 @@ impl Outlet {
         };
         let (wire, channel) = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            begun = beginning => begun?,
+            begun = tokio::time::timeout(BEGINNING, beginning) => begun.map_err(too_slow)??,
         };
         let useless = CancellationToken::new();
         let mut events = wire.events();
