@@ -5,7 +5,9 @@
 //! there, tokens too, after its commit. So a value that was read before the commit finds its token gone, and a token that
 //! was put there afterwards leads to the new value.
 //!
-//! Left out: what else must hold for an answer to be good. The caller has the epoch from a lease that holds.
+//! A connection serves only epochs that are not older than itself (see [`Replica::wire`]): where it leads to, nothing was
+//! taken out before. Left out: what else must hold for an answer to be good. The caller has the epoch from a lease that
+//! holds.
 
 use std::sync::{Arc, LazyLock};
 
@@ -82,7 +84,7 @@ impl<K, V> Far<K, V> {
     where
         L: Future<Output = Result<V, E>>,
     {
-        let Some(wire) = self.replica.wire() else { return load().await };
+        let Some(wire) = self.replica.wire(epoch) else { return load().await };
         let place = self.replica.far_key(epoch, self.name, &(self.codec.key)(key));
         let token = [&[TOKEN][..], &rand::rng().random::<u128>().to_be_bytes()].concat();
         let found: Result<Option<Vec<u8>>, _> = wire.run(LOOK.key(&place).arg(&token).arg(TOKEN_MS)).await;
@@ -113,7 +115,8 @@ impl<K, V> Far<K, V> {
 
     /// Takes a value out, of which nobody has to be told because it is not wrong.
     pub(super) async fn drop_old(&self, key: &K) {
-        let Some((wire, epoch)) = self.replica.wire().zip(self.replica.stamp()) else { return };
+        let Some(epoch) = self.replica.stamp() else { return };
+        let Some(wire) = self.replica.wire(epoch) else { return };
         let place = self.replica.far_key(epoch, self.name, &(self.codec.key)(key));
         // It goes by itself in time.
         let _ = wire.call::<()>(redis::cmd("DEL").arg(place)).await;

@@ -4,7 +4,7 @@
 //! Everything here runs in one worker, [`Replica::run`]; requests read the lease and hand in what they changed.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
@@ -50,11 +50,33 @@ pub(super) struct Manners {
     pub(super) tells: bool,
 }
 
-/// What waits for the worker, which takes the other end when it begins.
-type Queue<T> = (mpsc::UnboundedSender<T>, Mutex<Option<mpsc::UnboundedReceiver<T>>>);
-
 /// Changes of others, and that they have heard of ours.
 type Told = (mpsc::UnboundedReceiver<Vec<u8>>, mpsc::UnboundedReceiver<Vec<u8>>);
+
+/// What waits for the worker.
+struct Inbox {
+    jobs: mpsc::UnboundedReceiver<Job>,
+    late: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    told: Option<Told>,
+}
+
+/// The inbox, while the worker has it. After a panic it is put back for the next run; in any other case nobody will
+/// work any more, and whoever waits learns so because it is dropped.
+struct Taken<'r> {
+    replica: &'r Replica,
+    stop: &'r CancellationToken,
+    inbox: Option<Inbox>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        // Who is stopping is not started again.
+        let again = std::thread::panicking() && !self.stop.is_cancelled();
+        if let Some(inbox) = self.inbox.take().filter(|_| again) {
+            *locked(&self.replica.inbox) = Some(inbox);
+        }
+    }
+}
 
 pub(super) struct Replica {
     pub(super) id: String,
@@ -63,12 +85,14 @@ pub(super) struct Replica {
     clock: Clock,
     pub(super) redis: Option<Redis>,
     lease: RwLock<Lease>,
-    /// The connection, once an epoch was begun for it.
-    wire: RwLock<Option<Wire>>,
+    /// The connection, once an epoch was begun for it, and the number of that epoch.
+    wire: RwLock<Option<(Wire, i64)>>,
     nears: RwLock<HashMap<&'static str, Arc<dyn Near>>>,
-    jobs: Queue<Job>,
-    late: Queue<oneshot::Sender<()>>,
-    told: Mutex<Option<Told>>,
+    jobs: mpsc::UnboundedSender<Job>,
+    late: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    inbox: Mutex<Option<Inbox>>,
+    /// Whether the worker has begun once.
+    begun: AtomicBool,
     /// The beat; whoever holds it visits the database.
     beat: Turn<i64>,
     pub(super) asks: AtomicU64,
@@ -91,9 +115,10 @@ impl Replica {
             redis,
             wire: RwLock::default(),
             nears: RwLock::default(),
-            jobs: (jobs, Mutex::new(Some(job))),
-            late: (late, Mutex::new(Some(too_late))),
-            told: Mutex::new(told),
+            jobs,
+            late,
+            inbox: Mutex::new(Some(Inbox { jobs: job, late: too_late, told })),
+            begun: AtomicBool::new(false),
             beat: Turn::new(0),
             asks: AtomicU64::new(0),
             waiting: Mutex::default(),
@@ -106,10 +131,29 @@ impl Replica {
         self.lease().stamp(Instant::now()).filter(|_| self.manners.keeps)
     }
 
-    /// The connection to Redis, when values may be kept there.
-    pub(super) fn wire(&self) -> Option<Wire> {
+    /// The connection to Redis for values of that epoch.
+    ///
+    /// There is none for an epoch that is older than the connection: changes were acknowledged in it while nothing could
+    /// be taken out of where the connection leads to, so what is there may be old. A reader may still have such an epoch
+    /// when the connection is let in.
+    pub(super) fn wire(&self, epoch: i64) -> Option<Wire> {
         let wire = self.wire.read().unwrap_or_else(PoisonError::into_inner);
-        wire.clone().filter(|wire| !wire.is_broken())
+        let fit = wire.as_ref().filter(|(wire, from)| epoch >= *from && !wire.is_broken());
+        fit.map(|(wire, _)| wire.clone())
+    }
+
+    /// Lets a connection be used from that epoch on, which was begun for it. False, and it is not used, when the epoch
+    /// was known before its answer came: changes may have been heard in it without the connection.
+    fn let_in(&self, wire: &Wire, epoch: Epoch) -> bool {
+        // Under one lock, so that nobody knows the epoch and does not see the connection.
+        let mut lease = self.lease_mut();
+        let new = lease.epoch().is_none_or(|known| known.number < epoch.number);
+        lease.note(epoch, Instant::now());
+        if new {
+            let mut place = self.wire.write().unwrap_or_else(PoisonError::into_inner);
+            *place = Some((wire.clone(), epoch.number));
+        }
+        new
     }
 
     pub(super) fn lease(&self) -> RwLockReadGuard<'_, Lease> {
@@ -137,13 +181,14 @@ impl Replica {
     pub(super) fn hand_in(&self, changed: Option<Vec<Changed>>) -> oneshot::Receiver<()> {
         let (done, wait) = oneshot::channel();
         // Without the worker the receiver is told that nobody will answer.
-        let _ = self.jobs.0.send(Job { changed, done });
+        let _ = self.jobs.send(Job { changed, done });
         wait
     }
 
-    /// Whether nobody works for this replica yet: it is that of a command, or just being made.
+    /// Whether nobody has worked for this replica yet: it is that of a command, or just being made. A worker that broke
+    /// counts, because it comes again.
     pub(super) fn has_no_worker(&self) -> bool {
-        locked(&self.jobs.1).is_some()
+        !self.begun.load(Ordering::SeqCst)
     }
 
     /// Makes sure without a worker: by a suspension, unless nobody is there.
@@ -158,7 +203,7 @@ impl Replica {
     /// Waits until the suspension has made sure of it.
     pub(super) async fn suspended(&self) {
         let (done, wait) = oneshot::channel();
-        if self.late.0.send(done).is_err() || wait.await.is_err() {
+        if self.late.send(done).is_err() || wait.await.is_err() {
             self.suspend().await;
         }
     }
@@ -211,11 +256,13 @@ impl Replica {
             self.lease_mut().joined(epoch, Instant::now());
         }
         for peer in next.gone {
-            // It may have ended between a commit and telling of it: what was kept since is not to be trusted.
-            let gone = self.soon(async { store::bury(&mut *self.db.write().await?, &peer).await }).await?;
-            if gone {
+            // It may have ended between a commit and telling of it: what was kept since is not to be trusted. Both or
+            // neither, because nobody would begin the epoch later for one that is off the list already.
+            let now = self.clock.now().micros();
+            let both = self.db.transaction(async |tx| store::bury(tx, &peer, now).await);
+            if let Some(epoch) = self.soon(both).await? {
+                counter!(describe::EPOCHS).increment(1);
                 tracing::warn!(replica = peer.id, "A replica is gone and did not say so.");
-                let epoch = self.bump().await?;
                 self.lease_mut().note(epoch, Instant::now());
             }
         }
@@ -235,17 +282,18 @@ impl Replica {
         tokio::time::timeout(self.manners.lease, answer).await.unwrap_or_else(|_| Err(late()))
     }
 
-    /// The worker.
+    /// The worker. When it panics, it can be called again and goes on.
     pub(super) async fn run(&self, stop: CancellationToken) {
-        let taken = (take(&self.jobs.1), take(&self.late.1));
-        let (Some(mut jobs), Some(mut late)) = taken else {
+        self.begun.store(true, Ordering::SeqCst);
+        let inbox = locked(&self.inbox).take();
+        let mut taken = Taken { replica: self, stop: &stop, inbox };
+        let Some(Inbox { jobs, late, told }) = &mut taken.inbox else {
             return stop.cancelled().await;
         };
-        let mut told = take(&self.told);
         let _in_use = self.redis.as_ref().map(Redis::in_use);
         {
-            let work = self.work(&stop, &mut jobs, &mut told);
-            let suspend = self.suspend_when_asked(&mut late);
+            let work = self.work(&stop, jobs, told);
+            let suspend = self.suspend_when_asked(late);
             tokio::select! {
                 () = work => {}
                 () = suspend => {}
@@ -328,12 +376,7 @@ impl Replica {
             let wire = connections.borrow_and_update().clone();
             self.wire.write().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(wire) = wire {
-                while !wire.is_broken() {
-                    if let Ok(epoch) = self.bump().await {
-                        self.lease_mut().note(epoch, Instant::now());
-                        *self.wire.write().unwrap_or_else(PoisonError::into_inner) = Some(wire);
-                        break;
-                    }
+                while !wire.is_broken() && !self.bump().await.is_ok_and(|epoch| self.let_in(&wire, epoch)) {
                     tokio::time::sleep(self.manners.lease / 3).await;
                 }
             }
@@ -421,10 +464,9 @@ impl Replica {
 /// Jobs that are told together at most.
 const BATCH: usize = 128;
 
-fn take<T>(place: &Mutex<Option<T>>) -> Option<T> {
-    locked(place).take()
-}
-
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

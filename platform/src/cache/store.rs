@@ -1,6 +1,6 @@
 //! The queries of the lease: who is there, and which epoch it is.
 //!
-//! Each is a statement of its own, and the order in which they are asked matters: see `lease`.
+//! Each is a statement of its own, but for [`bury`], and the order in which they are asked matters: see `lease`.
 
 use contracts::Time;
 use diesel::dsl::case_when;
@@ -81,10 +81,13 @@ pub(super) async fn lift(c: &mut DbConn, seen: i64, now: i64) -> Result<Option<E
     Ok(row.map(Into::into))
 }
 
-/// Takes a replica off that is gone, if it has not been heard of since.
-pub(super) async fn bury(c: &mut DbConn, peer: &Peer) -> Result<bool> {
+/// Takes a replica off that is gone, if it has not been heard of since, and begins the epoch that must follow.
+pub(super) async fn bury(tx: &mut DbConn, peer: &Peer, now: i64) -> Result<Option<Epoch>> {
     let silent = replicas::table.find(&peer.id).filter(replicas::beat.eq(peer.beat));
-    Ok(diesel::delete(silent).execute(c).await? == 1)
+    if diesel::delete(silent).execute(tx).await? == 0 {
+        return Ok(None);
+    }
+    bump(tx, now).await.map(Some)
 }
 
 /// Says that this replica is gone.

@@ -5,7 +5,9 @@
 //! (in another epoch other keys count), and when its lease still holds then (else somebody may have joined whom it
 //! does not know). Whatever else happens, a suspension makes sure of it, which takes the length of a lease.
 //!
-//! In Redis first, then in memory: a load that took the old value from Redis is then still registered, and dropped.
+//! In Redis first, then in memory: a load that took the old value from Redis is then still registered, and dropped. Who
+//! has no connection takes nothing out and is content all the same: he reads nothing of that epoch from Redis any more,
+//! because the next connection is for later epochs only.
 
 use std::time::{Duration, Instant};
 
@@ -99,7 +101,7 @@ impl Replica {
     }
 
     async fn tell(&self, held: &Held, changed: &[Changed]) -> Outcome {
-        if let Some(wire) = self.wire()
+        if let Some(wire) = self.wire(held.epoch)
             && let Err(Failure::Refused(error)) = self.take_out(&wire, held.epoch, changed).await
         {
             tracing::warn!(%error, "Redis does not take a value out.");
@@ -149,7 +151,7 @@ impl Replica {
         }
         for _ in 0..ATTEMPTS {
             let Some(epoch) = self.lease().epoch() else { return };
-            if let Some(wire) = self.wire()
+            if let Some(wire) = self.wire(epoch.number)
                 && self.take_out(&wire, epoch.number, &change.changed).await.is_err()
             {
                 return;

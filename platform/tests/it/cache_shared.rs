@@ -1,6 +1,7 @@
 //! Caches of several replicas, story by story: who answers from where, what a change costs, and what happens without
 //! Redis.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use testkit::cable::Cable;
@@ -182,6 +183,58 @@ fn a_change_between_a_commit_and_a_crash_is_known_when_the_crash_is() {
             assert!(began.elapsed() < Duration::from_secs(10), "kept until its time is over");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    });
+}
+
+#[test]
+fn a_replica_that_was_killed_is_not_taken_off_before_the_epoch_that_must_follow_can_begin() {
+    with_redis(async |world| {
+        let (a, b) = (world.ready(Kind::Usual).await, world.ready(Kind::Usual).await);
+        let user = world.people(1).await[0];
+        a.until(|a| a.in_use() && a.caches.epoch() == b.caches.epoch()).await;
+        world
+            .sql(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$; \
+                 CREATE TRIGGER refuse BEFORE UPDATE ON platform_cache_epoch FOR EACH ROW \
+                 EXECUTE FUNCTION refuse()",
+            )
+            .await;
+        assert_eq!(a.warm(user).await, 0);
+        b.commit(user).await;
+        b.crash().await;
+        // By now it counts as gone, and that was tried more than once.
+        tokio::time::sleep(patience() * 6).await;
+        world.sql("DROP TRIGGER refuse ON platform_cache_epoch").await;
+        let began = Instant::now();
+        while a.read(user).await != 1 {
+            assert!(began.elapsed() < Duration::from_secs(10), "what it did not tell is never known");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+}
+
+#[test]
+fn a_worker_that_panicked_goes_on_when_it_is_started_again() {
+    without_redis(async |world| {
+        let mut a = world.ready(Kind::Poor).await;
+        let user = world.people(1).await[0];
+        a.warm(user).await;
+        let forgotten = AtomicU32::new(0);
+        // First by the writer, then by the worker.
+        a.cache.when_forgotten(move |_| assert_ne!(forgotten.fetch_add(1, Ordering::SeqCst), 1, "it breaks"));
+        a.commit(user).await;
+        let told = a.cache.invalidate(&user);
+        let broken = tokio::time::timeout(Duration::from_secs(20), a.tasks.join_next()).await;
+        assert!(broken.expect("it panics").unwrap().unwrap_err().is_panic());
+        a.work_again();
+        let told = tokio::time::timeout(Duration::from_secs(20), told.into_future()).await;
+        told.expect("whoever waited is answered by the next run");
+        assert_eq!(a.read(user).await, 1);
+        a.until(super::cache_world::Replica::in_use).await;
+        let began = Instant::now();
+        assert_eq!(a.write(user).await, 2);
+        assert!(began.elapsed() < soon(), "{:?}", began.elapsed());
+        assert_eq!(a.read(user).await, 2);
     });
 }
 

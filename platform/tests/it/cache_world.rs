@@ -129,6 +129,11 @@ impl World {
         everybody.iter().map(|person| person.id).collect()
     }
 
+    /// Runs statements on the database.
+    pub async fn sql(&self, statements: &str) {
+        self.db.write().await.unwrap().batch(statements).await.unwrap();
+    }
+
     pub fn server(&mut self) -> &mut RedisServer {
         self.server.as_mut().unwrap()
     }
@@ -182,6 +187,12 @@ impl Replica {
         self.read(user).await;
         self.read(user).await;
         self.read(user).await
+    }
+
+    /// Starts its worker once more, as it is started after a panic.
+    pub fn work_again(&mut self) {
+        let (run, until) = (self.caches.clone(), self.stop.clone());
+        self.tasks.spawn(async move { run.run(until).await });
     }
 
     /// Ends as a process ends that is asked to.
