@@ -73,8 +73,7 @@ impl Flood {
             *place = Place { tag, full_at: now.micros() };
         }
         // A clock that was set back must not lock anybody out for longer than a window.
-        let full_at =
-            place.full_at.clamp(now.micros(), limit.latest_full_at(now).saturating_add(limit.interval()));
+        let full_at = place.full_at.clamp(now.micros(), limit.empty_full_at(now));
         let allowed = limit.capacity > 0 && full_at <= limit.latest_full_at(now);
         place.full_at = if allowed { full_at.saturating_add(limit.interval()) } else { full_at };
         limit.level(now, place.full_at, allowed)

@@ -36,8 +36,8 @@ pub(super) async fn full(c: &mut DbConn, before: i64, limit: i64) -> Result<Vec<
     Ok(rows.select(limits::key_hash).load(c).await?)
 }
 
-pub(super) async fn delete(c: &mut DbConn, key_hash: &[u8]) -> Result<usize> {
-    Ok(diesel::delete(limits::table.find(key_hash)).execute(c).await?)
+pub(super) async fn delete(c: &mut DbConn, key_hashes: Vec<Vec<u8>>) -> Result<usize> {
+    Ok(diesel::delete(limits::table.filter(limits::key_hash.eq_any(key_hashes))).execute(c).await?)
 }
 
 /// Looks at the instant again: a bucket may have been used since it was found.

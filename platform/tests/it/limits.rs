@@ -12,6 +12,7 @@ use testkit::both_engines;
 use crate::stage::clock;
 
 const TEN_A_MINUTE: Limit = Limit { capacity: 10, window: Duration::from_secs(60) };
+const AN_HOUR: Duration = Duration::from_secs(3_600);
 const ALLOWED: Verdict = Verdict { allowed: true, retry_after_secs: 0 };
 
 fn bucket(whom: &str) -> Bucket {
@@ -89,11 +90,80 @@ both_engines! {
         assert_eq!(take(&db, clock.now(), bucket("ada"), TEN_A_MINUTE).await, ALLOWED);
     }
 
+    async fn a_look_counts_those_who_are_before(db: Database) {
+        let now = clock().now();
+        for _ in 0..8 {
+            take(&db, now, bucket("ada"), TEN_A_MINUTE).await;
+        }
+        let after = async |others| {
+            let mut c = db.read().await.unwrap();
+            limits::peek_after(&mut c, now, &bucket("ada"), TEN_A_MINUTE, others).await.unwrap()
+        };
+        assert_eq!((after(0).await, after(1).await), (ALLOWED, ALLOWED));
+        assert_eq!(after(2).await, Verdict { allowed: false, retry_after_secs: 6 });
+        assert_eq!(after(9).await, Verdict { allowed: false, retry_after_secs: 48 });
+        assert!(!after(10).await.allowed && !after(u32::MAX).await.allowed);
+    }
+
     async fn a_reset_bucket_is_full(db: Database) {
         let clock = clock();
         empty(&db, &clock, bucket("ada")).await;
         db.transaction(async |tx| limits::reset(tx, &bucket("ada")).await).await.unwrap();
         empty(&db, &clock, bucket("ada")).await;
+    }
+
+    async fn a_clock_that_was_an_hour_ahead_locks_nobody_out(db: Database) {
+        let (here, ahead) = (clock(), clock());
+        ahead.advance(AN_HOUR);
+        empty(&db, &ahead, bucket("ada")).await;
+        assert!(!take(&db, ahead.now(), bucket("ada"), TEN_A_MINUTE).await.allowed);
+
+        assert_eq!(peek(&db, here.now(), bucket("ada")).await, ALLOWED);
+        empty(&db, &here, bucket("ada")).await;
+        let refused = Verdict { allowed: false, retry_after_secs: 6 };
+        assert_eq!(peek(&db, here.now(), bucket("ada")).await, refused);
+        assert_eq!(take(&db, here.now(), bucket("ada"), TEN_A_MINUTE).await, refused);
+        here.advance(Duration::from_secs(6));
+        assert_eq!(peek(&db, here.now(), bucket("ada")).await, ALLOWED);
+        assert_eq!(take(&db, here.now(), bucket("ada"), TEN_A_MINUTE).await, ALLOWED);
+        assert_eq!(take(&db, here.now(), bucket("ada"), TEN_A_MINUTE).await, refused);
+
+        // When the time has come that the other clock had shown, its bucket is the one again.
+        here.advance(AN_HOUR - Duration::from_secs(6));
+        assert_eq!(take(&db, here.now(), bucket("ada"), TEN_A_MINUTE).await, refused);
+        here.advance(Duration::from_secs(6));
+        assert_eq!(take(&db, here.now(), bucket("ada"), TEN_A_MINUTE).await, ALLOWED);
+    }
+
+    async fn clocks_that_disagree_and_take_turns_get_a_bucket_each_and_no_more(db: Database) {
+        let (here, ahead) = (clock().now(), clock().now().plus(AN_HOUR));
+        let mut allowed = 0;
+        for _ in 0..50 {
+            for now in [ahead, here] {
+                allowed += u32::from(take(&db, now, bucket("ada"), TEN_A_MINUTE).await.allowed);
+            }
+        }
+        assert_eq!(allowed, 2 * TEN_A_MINUTE.capacity);
+    }
+
+    async fn clocks_that_nearly_agree_share_one_bucket(db: Database) {
+        let (here, ahead) = (clock().now(), clock().now().plus(Duration::from_secs(60)));
+        for _ in 0..TEN_A_MINUTE.capacity {
+            assert_eq!(take(&db, ahead, bucket("ada"), TEN_A_MINUTE).await, ALLOWED);
+        }
+        let refused = Verdict { allowed: false, retry_after_secs: 66 };
+        assert_eq!(take(&db, here, bucket("ada"), TEN_A_MINUTE).await, refused);
+        assert_eq!(peek(&db, here, bucket("ada")).await, refused);
+    }
+
+    async fn a_reset_fills_up_what_every_clock_has_left(db: Database) {
+        let (here, ahead) = (clock(), clock());
+        ahead.advance(AN_HOUR);
+        empty(&db, &ahead, bucket("ada")).await;
+        empty(&db, &here, bucket("ada")).await;
+        db.transaction(async |tx| limits::reset(tx, &bucket("ada")).await).await.unwrap();
+        empty(&db, &ahead, bucket("ada")).await;
+        empty(&db, &here, bucket("ada")).await;
     }
 
     async fn a_sweep_forgets_only_full_buckets(db: Database) {

@@ -119,7 +119,7 @@ impl Counter {
         if !verdict.allowed {
             return Err(Error::TooManyFailures(verdict.retry_after_secs));
         }
-        Ok(before == 0 || limits::peek(c, now, &self.bucket, without(self.limit, before)).await?.allowed)
+        Ok(before == 0 || limits::peek_after(c, now, &self.bucket, self.limit, before).await?.allowed)
     }
 }
 
@@ -135,11 +135,4 @@ impl Try {
     pub(super) async fn forgive(&self, tx: &mut DbConn) -> db::Result<()> {
         limits::reset(tx, &self.network.bucket).await
     }
-}
-
-/// The limit, as if so many had been taken already: the same rate with that much less room.
-fn without(limit: Limit, taken: u32) -> Limit {
-    let capacity = limit.capacity.saturating_sub(taken);
-    let each = limit.window.checked_div(limit.capacity).unwrap_or_default();
-    Limit { capacity, window: each.saturating_mul(capacity) }
 }
