@@ -21,6 +21,7 @@ use contracts::trail::{Trail, trail_routes};
 use contracts::users::{RemoteUsers, Users};
 use contracts::{Error, Module};
 use platform::audit::OwnTrail;
+use platform::bus::rabbit::Seals;
 use platform::bus::{Bus, Desks, RabbitBus, Subscription};
 use platform::cache::{Cache, Caches};
 use platform::clock::Clock;
@@ -244,10 +245,11 @@ async fn build(
     };
 
     let desks = Arc::new(Desks::new(db.clone(), here.subscribers(), clock.clone(), settings.bus.clone()));
-    let broker = settings
-        .rabbitmq
-        .is_set()
-        .then(|| RabbitBus::new(&settings.rabbitmq, &subscriptions(), Arc::clone(&desks)).map(Arc::new));
+    let broker = settings.rabbitmq.is_set().then(|| {
+        let (own, keys) = settings.peers.seal_keys();
+        let seals = Seals::new(&master_key, own, &modules, keys);
+        RabbitBus::new(&settings.rabbitmq, &subscriptions(), Arc::clone(&desks), seals).map(Arc::new)
+    });
     let broker = broker.transpose().map_err(|error| error as Box<dyn std::error::Error>)?;
     let bus: Arc<dyn Bus> = match &broker {
         Some(broker) => broker.clone(),
@@ -329,7 +331,9 @@ async fn caches(
     if alone(db) {
         return Ok(Caches::alone(&settings.cache));
     }
-    let own = platform::db::Settings { max_connections: 1, ..settings.database.clone() };
+    // A silent host must leave time for the next one, and for a visit, within one lease.
+    let connect_timeout_ms = settings.database.connect_timeout_ms.min(settings.cache.lease_ms * 3 / 4).max(1);
+    let own = platform::db::Settings { max_connections: 1, connect_timeout_ms, ..settings.database.clone() };
     let caches = Caches::shared(&settings.cache, Database::open(&own).await?, clock.clone(), redis.cloned());
     // Where everything starts at once, after a crash of the whole machine, a lease is soon over: that is no reason to give up.
     for _ in 1..JOINS {

@@ -14,6 +14,7 @@ use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError,
 use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::conn::DbConn;
 use super::dialect::Db;
@@ -296,9 +297,10 @@ impl Manager for Source {
     async fn create(&self) -> Result<DbConn> {
         match self {
             Self::Postgres { connector, runtime, .. } => {
-                // A connection lives on the runtime that makes it, and those that serve HTTP end before the rest.
+                // A connection lives on the runtime that makes it, and those that serve HTTP end before the rest. When
+                // nobody waits for it any more, neither does the task.
                 let connector = connector.clone();
-                let made = runtime.spawn(async move { connector.connect().await });
+                let made = AbortOnDropHandle::new(runtime.spawn(async move { connector.connect().await }));
                 made.await.unwrap_or_else(|_| Err(Error::Unavailable("it is stopping".into())))
             }
             Self::Sqlite { path, settings, purpose } => {
@@ -323,11 +325,14 @@ impl Manager for Source {
     }
 }
 
+/// What a pool waits beyond the connection's own deadline, which knows what was asked in vain and so goes first.
+const GRACE: Duration = Duration::from_millis(500);
+
 fn pool(source: Source, size: usize, settings: &Settings) -> Result<Pool<Source>> {
     Pool::builder(source)
         .max_size(size.max(1))
         .wait_timeout(Some(settings.acquire_timeout()))
-        .create_timeout(Some(settings.connect_timeout()))
+        .create_timeout(Some(settings.connect_timeout() + GRACE))
         .runtime(Runtime::Tokio1)
         .build()
         .map_err(|error| Error::Setup(format!("The pool of database connections can't be made: {error}.")))

@@ -1,5 +1,9 @@
 //! How connections to PostgreSQL are encrypted: the parameters of its url mean what they mean to libpq, so that a url
-//! that works with `psql` works here.
+//! that works with `psql` works here, and one that `psql` refuses as too weak for what it says is refused here.
+//!
+//! One thing differs: libpq believes the certificates in a file of the user's; Doorward has no such file, and without
+//! `sslrootcert` believes the public authorities. That is enough for `verify-full`, which also looks at the name. It is
+//! nothing for `verify-ca`: a public authority signs for anybody who has a name.
 //!
 //! Left out: revocation lists (`sslcrl`), and key files that need a password.
 
@@ -17,11 +21,15 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{Error, Result};
 
+/// The word for the public authorities in the place of a file.
+const SYSTEM: &str = "system";
+
 /// What the url says about encryption.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Encryption {
     mode: Mode,
-    /// `sslrootcert`: who may have signed the server's certificate, as PEM. Without it: the public authorities.
+    /// `sslrootcert`: who may have signed the server's certificate, as PEM. Without it, or with `system`: the public
+    /// authorities.
     roots: Option<PathBuf>,
     /// `sslcert` and `sslkey`: how this client shows who it is.
     certificate: Option<PathBuf>,
@@ -47,24 +55,24 @@ impl Encryption {
     /// Takes the parameters about encryption out of a url; the rest is for the driver.
     ///
     /// # Errors
-    /// [`Error::Setup`] when one of them can't be understood.
+    /// [`Error::Setup`] when one of them can't be understood, or two contradict each other.
     pub(super) fn take_from(url: &str) -> Result<(String, Self)> {
         let mut encryption = Self::default();
         let Some((address, query)) = url.split_once('?') else { return Ok((url.to_owned(), encryption)) };
+        let (mut mode, mut roots) = (None, None);
         let mut others = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*name {
-                "sslmode" => encryption.mode = Mode::parse(&value)?,
-                "sslrootcert" if value == "system" => encryption.mode = Mode::VerifyFull,
-                "sslrootcert" => encryption.roots = Some(PathBuf::from(&*value)),
+                "sslmode" => mode = Some(Mode::parse(&value)?),
+                "sslrootcert" => roots = Some(value.into_owned()).filter(|file| !file.is_empty()),
                 "sslcert" => encryption.certificate = Some(PathBuf::from(&*value)),
                 "sslkey" => encryption.key = Some(PathBuf::from(&*value)),
                 _ => _ = others.append_pair(&name, &value),
             }
         }
-        if encryption.mode == Mode::Require && encryption.roots.is_some() {
-            encryption.mode = Mode::VerifyCa;
-        }
+        // Only here: what comes later in the url may change what came before.
+        encryption.mode = Mode::with_roots(mode, roots.as_deref())?;
+        encryption.roots = roots.filter(|file| file != SYSTEM).map(PathBuf::from);
         // The driver reads %XX, and takes `+` for itself.
         let others = others.finish().replace('+', "%20");
         Ok((if others.is_empty() { address.to_owned() } else { format!("{address}?{others}") }, encryption))
@@ -135,6 +143,29 @@ impl Encryption {
 }
 
 impl Mode {
+    /// What `sslmode` means beside `sslrootcert`.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when the two together would believe servers that they seem to refuse.
+    fn with_roots(mode: Option<Self>, roots: Option<&str>) -> Result<Self> {
+        match (mode, roots) {
+            (None | Some(Self::VerifyFull), Some(SYSTEM)) => Ok(Self::VerifyFull),
+            (Some(_), Some(SYSTEM)) => Err(Error::Setup(
+                "sslrootcert=system in the PostgreSQL url believes every public authority, and so goes with \
+                 sslmode=verify-full alone: a weaker sslmode would let anybody who has a certificate of any name be the \
+                 server."
+                    .to_owned(),
+            )),
+            (Some(Self::VerifyCa), None) => Err(Error::Setup(
+                "sslmode=verify-ca in the PostgreSQL url needs sslrootcert=FILE, the authority that signed the server's \
+                 certificate. Name it, or use sslmode=verify-full, which also looks at the name of the host."
+                    .to_owned(),
+            )),
+            (Some(Self::Require), Some(_)) => Ok(Self::VerifyCa),
+            (mode, _) => Ok(mode.unwrap_or_default()),
+        }
+    }
+
     fn parse(text: &str) -> Result<Self> {
         Ok(match text {
             "disable" => Self::Disable,
@@ -238,16 +269,46 @@ mod tests {
             ("postgres://h/d".to_owned(), Encryption { mode: Mode::Disable, ..Encryption::default() })
         );
         assert_eq!(read("postgres://h/d").1.mode, Mode::Prefer);
-        assert_eq!(read("postgres://h/d?sslrootcert=system").1.mode, Mode::VerifyFull);
+        assert_eq!(read("postgres://h/d?sslmode=verify-full&sslrootcert=").1.roots, None);
         assert_eq!(read("postgres://h/d?sslmode=require&sslrootcert=/x").1.mode, Mode::VerifyCa);
+    }
+
+    fn told(url: &str) -> String {
+        match Encryption::take_from(url).and_then(|(_, it)| it.connector().map(drop)) {
+            Ok(()) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_public_authorities_are_enough_only_when_the_name_is_looked_at_too() {
+        for url in [
+            "postgres://h/d?sslrootcert=system",
+            "postgres://h/d?sslrootcert=system&sslmode=verify-full",
+            "postgres://h/d?sslmode=verify-full&sslrootcert=system",
+            "postgres://h/d?sslmode=verify-full",
+        ] {
+            let expected = Encryption { mode: Mode::VerifyFull, ..Encryption::default() };
+            assert_eq!(read(url), ("postgres://h/d".to_owned(), expected), "{url}");
+        }
+        for mode in ["disable", "prefer", "require", "verify-ca"] {
+            for url in [
+                format!("postgres://h/d?sslmode={mode}&sslrootcert=system"),
+                format!("postgres://h/d?sslrootcert=system&sslmode={mode}"),
+                format!("postgres://h/d?sslmode=verify-full&sslrootcert=system&sslmode={mode}"),
+            ] {
+                let told = told(&url);
+                assert!(told.contains("sslrootcert=system") && told.contains("verify-full"), "{url}: {told}");
+            }
+        }
+        for url in ["postgres://h/d?sslmode=verify-ca", "postgres://h/d?sslrootcert=&sslmode=verify-ca"] {
+            let told = told(url);
+            assert!(told.contains("needs sslrootcert=FILE") && told.contains("verify-full"), "{url}: {told}");
+        }
     }
 
     #[test]
     fn what_cannot_be_used_is_told_by_the_parameters_name() {
-        let told = |url: &str| match Encryption::take_from(url).and_then(|(_, it)| it.connector().map(drop)) {
-            Ok(()) => String::new(),
-            Err(error) => error.to_string(),
-        };
         assert!(told("postgres://h/d?sslmode=allow").contains("verify-full"));
         assert!(told("postgres://h/d?sslmode=verify-ca&sslrootcert=/nowhere").contains("sslrootcert"));
         assert!(told("postgres://h/d?sslcert=/nowhere").contains("go together"));

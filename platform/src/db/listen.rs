@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::conn::DbConn;
 use super::database::Database;
@@ -31,10 +32,8 @@ impl Database {
         let mut failed = false;
         while !stop.is_cancelled() {
             // A connection lives on the runtime that makes it, which must be the one that lives longest.
-            let made = runtime.spawn({
-                let connector = connector.clone();
-                async move { connector.connect().await }
-            });
+            let connector = connector.clone();
+            let made = AbortOnDropHandle::new(runtime.spawn(async move { connector.connect().await }));
             let heard = async {
                 let connection = made.await.map_err(|_| Error::Unavailable("it is stopping".into()))??;
                 self.hear(connection, &mut failed).await

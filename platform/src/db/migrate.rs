@@ -75,6 +75,9 @@ const LOCK: i64 = 0x646f_6f72_7761_7264;
 /// Stands among the migrations of a database into which everything is being moved: see `transfer.rs`.
 pub(super) const UNFINISHED: &str = "unfinished transfer";
 
+/// Stands beside it until the tables are made and nothing is in them.
+pub(super) const UNPREPARED: &str = "unfinished transfer, not prepared";
+
 /// How the name of a migration ends that the version before can't live with, such as one that drops a column. Every other
 /// one leaves the version before working: it adds, with defaults.
 const BREAKING: &str = "_breaking";
@@ -104,18 +107,41 @@ impl Database {
         known: &[Migrations],
     ) -> Result<Vec<String>> {
         let connection = &mut connect(settings).await?;
-        let steps = in_order(needed);
         let done = locked(connection, None).await?;
-        refuse_breaking(&done, &in_order(known))?;
-        let mut names = Vec::new();
-        for step in steps {
-            if !done.contains(step.name) && !locked(connection, Some(step)).await?.contains(step.name) {
-                tracing::info!(migration = step.name, "applied a migration");
-                names.push(step.name.to_owned());
-            }
-        }
-        Ok(names)
+        bring_up(connection, &done, needed, known).await
     }
+
+    /// The same for a database that is marked, because everything is about to be moved into it.
+    ///
+    /// # Errors
+    /// As [`Database::migrate_part`].
+    pub(super) async fn migrate_marked(
+        settings: &Settings,
+        needed: &[Migrations],
+        known: &[Migrations],
+    ) -> Result<Vec<String>> {
+        let connection = &mut connect(settings).await?;
+        let mut done = locked(connection, None).await?;
+        done.retain(|name| name != UNFINISHED && name != UNPREPARED);
+        bring_up(connection, &done, needed, known).await
+    }
+}
+
+async fn bring_up(
+    connection: &mut DbConn,
+    done: &BTreeSet<String>,
+    needed: &[Migrations],
+    known: &[Migrations],
+) -> Result<Vec<String>> {
+    refuse_breaking(done, &in_order(known))?;
+    let mut names = Vec::new();
+    for step in in_order(needed) {
+        if !done.contains(step.name) && !locked(connection, Some(step)).await?.contains(step.name) {
+            tracing::info!(migration = step.name, "applied a migration");
+            names.push(step.name.to_owned());
+        }
+    }
+    Ok(names)
 }
 
 /// A connection of its own: migrations may take longer than statements may, and it is closed with its lock.
@@ -146,7 +172,7 @@ pub(super) fn in_order(migrations: &[Migrations]) -> Vec<Migration> {
     steps
 }
 
-fn bookkeeping(dialect: Db) -> &'static str {
+pub(super) fn bookkeeping(dialect: Db) -> &'static str {
     match dialect {
         Db::Postgres => {
             "CREATE TABLE IF NOT EXISTS platform_migrations (
@@ -178,7 +204,7 @@ async fn locked(connection: &mut DbConn, step: Option<Migration>) -> Result<BTre
 }
 
 /// Whether this transaction has the lock. SQLite gives it with every transaction that writes.
-async fn lock(tx: &mut DbConn) -> Result<bool> {
+pub(super) async fn lock(tx: &mut DbConn) -> Result<bool> {
     #[derive(QueryableByName)]
     struct Lock {
         #[diesel(sql_type = Bool)]

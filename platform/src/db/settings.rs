@@ -20,7 +20,8 @@ pub struct Settings {
     pub synchronous: Synchronous,
     /// How long a caller waits for a free connection, in milliseconds.
     pub acquire_timeout_ms: u64,
-    /// How long making a connection may take, in milliseconds.
+    /// How long making a connection may take, in milliseconds, until it can be used. Several hosts of a PostgreSQL url, and
+    /// several addresses of one, share it.
     pub connect_timeout_ms: u64,
     /// How long PostgreSQL works on one statement, in milliseconds; 0 is without end.
     pub statement_timeout_ms: u64,

@@ -82,12 +82,41 @@ pub(super) async fn tables(one: &Database, other: &Database) -> Result<Vec<Table
     Ok(tables)
 }
 
+/// The names of the tables that are there and are moved.
+pub(super) async fn movable(c: &mut DbConn) -> Result<Vec<String>> {
+    let (all, kind) = match c.dialect() {
+        Db::Postgres => (
+            "SELECT table_name::text AS word FROM information_schema.tables
+             WHERE table_schema = current_schema() AND table_type = $1 ORDER BY table_name",
+            "BASE TABLE",
+        ),
+        Db::Sqlite => (
+            "SELECT name AS word FROM sqlite_master WHERE type = ? AND name NOT LIKE 'sqlite_%' ORDER BY name",
+            "table",
+        ),
+    };
+    let mut names = words(c, all, kind).await?;
+    names.retain(|name| !STAY.contains(&name.as_str()));
+    Ok(names)
+}
+
+/// Whether there is no row in any table that is moved.
+pub(super) async fn hold_nothing(c: &mut DbConn) -> Result<bool> {
+    for name in movable(c).await? {
+        let some: Vec<Word> =
+            diesel::sql_query(format!("SELECT CAST('some' AS text) AS word FROM \"{name}\" LIMIT 1"))
+                .load(c)
+                .await?;
+        if !some.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// The names of the tables; one comes after those that it points at.
 async fn in_order(sqlite: &mut DbConn) -> Result<Vec<String>> {
-    let all =
-        "SELECT name AS word FROM sqlite_master WHERE type = ? AND name NOT LIKE 'sqlite_%' ORDER BY name";
-    let mut left = words(sqlite, all, "table").await?;
-    left.retain(|name| !STAY.contains(&name.as_str()));
+    let mut left = movable(sqlite).await?;
     let mut order: Vec<String> = Vec::with_capacity(left.len());
     while !left.is_empty() {
         let before = order.len();
@@ -164,7 +193,12 @@ impl Column {
             (Db::Postgres, Holds::Uuid) => format!("{word}::uuid"),
             (Db::Postgres, Holds::Bytes) => format!("decode({word}, 'hex')"),
             (Db::Postgres, Holds::Instant) => {
-                format!("(timestamptz 'epoch' + {word}::bigint * interval '1 microsecond')")
+                // Intervals are multiplied in floating point, which is exact for whole seconds, of which the calendar has
+                // few enough, and for less than a second; for all the microseconds since 1970 it ends in 2255.
+                format!(
+                    "(timestamptz 'epoch' + {word}::bigint / 1000000 * interval '1 second' \
+                     + {word}::bigint % 1000000 * interval '1 microsecond')"
+                )
             }
             (Db::Postgres, Holds::Json) => format!("{word}::jsonb"),
             (Db::Postgres, Holds::Truth) => format!("{word}::int::boolean"),

@@ -4,6 +4,10 @@
 //! A row travels as a JSON array: uuids and bytes in hexadecimal, instants in microseconds, JSON columns as text in one
 //! notation. What a table is made of is asked of the engines themselves, so that no table can be forgotten.
 //!
+//! The target is marked before anything is made in it, so that wherever a move is cut off, it can go on, and nobody else
+//! uses what is not complete. What migrations bring along is taken out of the new tables before the first row arrives; until
+//! then a second mark stands beside the first one.
+//!
 //! Left out: moving between two databases of one engine, which they do better themselves; and a source that changes
 //! meanwhile, which the comparison at the end finds.
 
@@ -17,9 +21,9 @@ use super::conn::DbConn;
 use super::database::Database;
 use super::dialect::Db;
 use super::error::{Error, Result};
-use super::migrate::{Migrations, UNFINISHED, applied};
+use super::migrate::{Migrations, UNFINISHED, UNPREPARED, applied, bookkeeping, lock};
 use super::settings::Settings;
-use super::tables::{Table, tables};
+use super::tables::{Table, hold_nothing, tables};
 
 /// Rows that travel together.
 const BATCH: usize = 500;
@@ -57,9 +61,9 @@ impl Database {
                     .to_owned(),
             ));
         }
-        if !is_begun(&target).await? {
-            Self::migrate_part(to, needed, known).await?;
-            begin(&target, &tables(&source, &target).await?).await?;
+        if !target.transaction(async |tx| claim(tx).await).await? {
+            Self::migrate_marked(to, needed, known).await?;
+            prepare(&target, &tables(&source, &target).await?).await?;
         }
         let tables = tables(&source, &target).await?;
         for table in &tables {
@@ -69,55 +73,60 @@ impl Database {
         for table in &tables {
             arrived.push(compare(&source, &target, table).await?);
         }
-        target.transaction(async |tx| unmark(tx).await).await?;
+        target.transaction(async |tx| unmark(tx, UNFINISHED).await).await?;
         Ok(arrived)
     }
 }
 
-/// Whether a transfer into this database was begun; an error when something else is in it.
-async fn is_begun(target: &Database) -> Result<bool> {
-    let mut c = target.read().await?;
-    let names = match applied(&mut c).await {
-        Ok(names) => names,
-        // Not even the table: nothing was ever here.
-        Err(Error::Other(_)) => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    if names.is_empty() || names.contains(UNFINISHED) {
-        return Ok(!names.is_empty());
+/// Marks a database as one into which everything is moved; tells whether rows may have arrived in it already. An error when
+/// something else is in it.
+async fn claim(tx: &mut DbConn) -> Result<bool> {
+    if !lock(tx).await? {
+        return Err(Error::Unavailable("another process is bringing it up to date".into()));
     }
-    Err(Error::Setup(
-        "The target is no empty database: Doorward is in it already. Name one that is empty.".to_owned(),
-    ))
+    tx.batch(bookkeeping(tx.dialect())).await?;
+    let names = applied(tx).await?;
+    if names.contains(UNFINISHED) {
+        return Ok(!names.contains(UNPREPARED));
+    }
+    // Tables alone are nothing that could get lost.
+    if !names.is_empty() && !hold_nothing(tx).await? {
+        return Err(Error::Setup(
+            "The target is no empty database: Doorward is in it already. Name one that is empty.".to_owned(),
+        ));
+    }
+    mark(tx, UNFINISHED).await?;
+    mark(tx, UNPREPARED).await?;
+    Ok(false)
 }
 
-/// Empties the new tables of what comes with them, and marks the database as unfinished.
-async fn begin(target: &Database, tables: &[Table]) -> Result<()> {
+/// Empties the new tables of what comes with them.
+async fn prepare(target: &Database, tables: &[Table]) -> Result<()> {
     target
         .transaction(async |tx| {
             for table in tables.iter().rev() {
                 tx.batch(&format!("DELETE FROM \"{}\"", table.name)).await?;
             }
-            mark(tx).await
+            unmark(tx, UNPREPARED).await
         })
         .await
 }
 
-async fn mark(tx: &mut DbConn) -> Result<()> {
+async fn mark(tx: &mut DbConn, word: &str) -> Result<()> {
     let sql = match tx.dialect() {
         Db::Postgres => "INSERT INTO platform_migrations (name) VALUES ($1)",
         Db::Sqlite => "INSERT INTO platform_migrations (name) VALUES (?)",
     };
-    diesel::sql_query(sql).bind::<Text, _>(UNFINISHED).execute(tx).await?;
+    diesel::sql_query(sql).bind::<Text, _>(word).execute(tx).await?;
     Ok(())
 }
 
-async fn unmark(tx: &mut DbConn) -> Result<()> {
+async fn unmark(tx: &mut DbConn, word: &str) -> Result<()> {
     let sql = match tx.dialect() {
         Db::Postgres => "DELETE FROM platform_migrations WHERE name = $1",
         Db::Sqlite => "DELETE FROM platform_migrations WHERE name = ?",
     };
-    diesel::sql_query(sql).bind::<Text, _>(UNFINISHED).execute(tx).await?;
+    diesel::sql_query(sql).bind::<Text, _>(word).execute(tx).await?;
     Ok(())
 }
 

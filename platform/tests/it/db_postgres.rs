@@ -11,6 +11,9 @@ use platform::db::{Database, DbConn, Error, Settings};
 use tempfile::TempDir;
 use testkit::databases::{Engine, TestDatabase};
 use testkit::postgres_front::PostgresFront;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::db_support::{count, insert, person};
 
@@ -80,8 +83,10 @@ fn who_asks_for_encryption_never_goes_in_the_clear() {
     on_postgres(async |test| {
         let front = PostgresFront::start(test.url()).await;
         let at = |parameters: &str| through(test, front.url(test.url(), "localhost", parameters));
-        for mode in ["require", "verify-ca", "verify-full"] {
-            assert!(!reaches(&at(&format!("sslmode={mode}"))).await, "{mode}");
+        let other = PostgresFront::start_tls(test.url(), "localhost").await;
+        let verify_ca = format!("sslmode=verify-ca&sslrootcert={}", other.ca_file());
+        for parameters in ["sslmode=require", &verify_ca, "sslmode=verify-full"] {
+            assert!(!reaches(&at(parameters)).await, "{parameters}");
         }
         assert!(reaches(&at("sslmode=prefer")).await && reaches(&at("")).await);
     });
@@ -94,6 +99,75 @@ fn of_several_hosts_the_one_that_answers_and_writes_is_used() {
         let url = front.url(test.url(), "localhost", "").replace("@localhost", "@localhost:1,localhost");
         let db = Database::open(&through(test, url.trim_end_matches('?').to_owned())).await.unwrap();
         insert(&mut db.write().await.unwrap(), &[person(1)]).await.unwrap();
+    });
+}
+
+#[test]
+fn a_host_that_takes_connections_and_says_nothing_does_not_stand_in_front_of_the_next_one() {
+    on_postgres(async |test| {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (user, address) = test.url().rsplit_once('@').unwrap();
+        let url = format!("{user}@{},{address}", silent.local_addr().unwrap());
+        let settings = Settings { connect_timeout_ms: 3_000, ..through(test, url) };
+        let began = Instant::now();
+        let db = Database::open(&settings).await.unwrap();
+        insert(&mut db.write().await.unwrap(), &[person(1)]).await.unwrap();
+        assert!(is_left(&silent).await, "the first host was asked, and then left");
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        Database::migrate(&settings, &crate::migrations()).await.unwrap();
+    });
+}
+
+/// A server that takes connections and says nothing, and settings that lead to it.
+async fn silent_server(connect_timeout_ms: u64) -> (TcpListener, Settings) {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgres://doorward:word@{}/doorward", silent.local_addr().unwrap()).into();
+    (silent, Settings { url, connect_timeout_ms, ..Settings::default() })
+}
+
+/// Whether the next connection that was made to it is given up.
+async fn is_left(silent: &TcpListener) -> bool {
+    let soon = Duration::from_secs(10);
+    let Ok(taken) = tokio::time::timeout(soon, silent.accept()).await else { return false };
+    let (mut socket, mut asked) = (taken.unwrap().0, Vec::new());
+    // It ends, in whatever way.
+    tokio::time::timeout(soon, socket.read_to_end(&mut asked)).await.is_ok()
+}
+
+#[test]
+fn a_server_that_takes_connections_and_says_nothing_is_given_up() {
+    testkit::databases::run(Engine::Sqlite, &[], async |_| {
+        let (silent, settings) = silent_server(200).await;
+        let soon = Duration::from_secs(10);
+        let migrated = tokio::time::timeout(soon, Database::migrate(&settings, &[])).await.unwrap();
+        assert!(matches!(migrated, Err(Error::Unavailable(_))), "{migrated:?}");
+        assert!(is_left(&silent).await, "by a migration");
+
+        let db = Database::open(&settings).await.unwrap();
+        let told = tokio::time::timeout(soon, db.read()).await.unwrap().unwrap_err();
+        assert!(told.to_string().contains("does not answer in time"), "{told}");
+        assert!(is_left(&silent).await, "by the pool");
+
+        let stop = CancellationToken::new();
+        let look = async {
+            assert!(is_left(&silent).await, "by the listener");
+            stop.cancel();
+        };
+        tokio::join!(db.hear_others(stop.clone()), look);
+    });
+}
+
+#[test]
+fn an_attempt_ends_when_nobody_waits_for_it_any_more() {
+    testkit::databases::run(Engine::Sqlite, &[], async |_| {
+        let (silent, settings) = silent_server(600_000).await;
+        let soon = Duration::from_millis(200);
+        let db = Database::open(&settings).await.unwrap();
+        assert!(tokio::time::timeout(soon, db.read()).await.is_err());
+        assert!(is_left(&silent).await, "by the pool");
+        let hear = db.hear_others(CancellationToken::new());
+        assert!(tokio::time::timeout(soon, hear).await.is_err());
+        assert!(is_left(&silent).await, "by the listener");
     });
 }
 

@@ -1,11 +1,13 @@
 //! Moving everything to the other engine and back.
 
+use contracts::Time;
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use diesel_async::RunQueryDsl;
-use platform::db::{Arrived, Database, Db, Error};
+use platform::db::{Arrived, Database, Db, Error, Migration, Migrations};
 use testkit::databases::{Engine, TestDatabase, run};
 
-use crate::db_support::{Person, count, insert, people};
+use crate::db_support::{Person, count, insert, people, person};
 
 /// Both databases: one with everything in it, and an empty one of the other engine.
 fn between(from: Engine, test: impl AsyncFnOnce(&TestDatabase, &TestDatabase)) {
@@ -54,6 +56,114 @@ fn everything_arrives_on_postgres() {
 #[test]
 fn everything_arrives_on_sqlite() {
     between(Engine::Postgres, everything_arrives);
+}
+
+async fn instants_keep_their_last_microsecond(source: &TestDatabase, target: &TestDatabase) {
+    // 2999-12-31T23:59:59.999999Z, and the last microsecond before 1970.
+    let (late, early) = (Time::from_micros(32_503_679_999_999_999), Time::from_micros(-1));
+    let far = Person { created_at: late, deleted_at: Some(early), ..person(5_000) };
+    insert(&mut source.database().write().await.unwrap(), std::slice::from_ref(&far)).await.unwrap();
+    transfer(source, target).await.unwrap();
+    let arrived = everybody(&target.database()).await;
+    assert_eq!(arrived.iter().find(|person| person.id == far.id), Some(&far));
+}
+
+#[test]
+fn instants_keep_their_last_microsecond_on_postgres() {
+    between(Engine::Sqlite, instants_keep_their_last_microsecond);
+}
+
+#[test]
+fn instants_keep_their_last_microsecond_on_sqlite() {
+    between(Engine::Postgres, instants_keep_their_last_microsecond);
+}
+
+async fn tables_without_rows_are_an_empty_target(source: &TestDatabase, target: &TestDatabase) {
+    Database::migrate(target.settings(), &crate::migrations()).await.unwrap();
+    transfer(source, target).await.unwrap();
+    assert_eq!(everybody(&source.database()).await, everybody(&target.database()).await);
+}
+
+#[test]
+fn tables_without_rows_are_an_empty_target_on_postgres() {
+    between(Engine::Sqlite, tables_without_rows_are_an_empty_target);
+}
+
+#[test]
+fn tables_without_rows_are_an_empty_target_on_sqlite() {
+    between(Engine::Postgres, tables_without_rows_are_an_empty_target);
+}
+
+#[test]
+fn one_row_is_enough_for_a_target_not_to_be_empty() {
+    between(Engine::Sqlite, async |source, target| {
+        Database::migrate(target.settings(), &crate::migrations()).await.unwrap();
+        let kept = [person(1)];
+        insert(&mut target.database().write().await.unwrap(), &kept).await.unwrap();
+        let told = transfer(source, target).await.unwrap_err().to_string();
+        assert!(told.contains("no empty database"), "{told}");
+        assert_eq!(everybody(&target.database()).await, kept);
+        Database::migrate(target.settings(), &crate::migrations()).await.unwrap();
+    });
+}
+
+const SEEDED: Migration = Migration {
+    name: "2026-11-22-990031_seeded",
+    postgres: "CREATE TABLE seeded (id bigint PRIMARY KEY); INSERT INTO seeded VALUES (1), (2)",
+    sqlite: "CREATE TABLE seeded (id INTEGER PRIMARY KEY NOT NULL) STRICT; INSERT INTO seeded VALUES (1), (2)",
+};
+const LAST: Migration = Migration {
+    name: "2026-11-22-990032_last",
+    postgres: "CREATE TABLE seeded_last (id bigint PRIMARY KEY)",
+    sqlite: "CREATE TABLE seeded_last (id INTEGER PRIMARY KEY NOT NULL) STRICT",
+};
+
+async fn number(db: &Database, sql: &str) -> i64 {
+    #[derive(QueryableByName)]
+    struct Number {
+        #[diesel(sql_type = BigInt)]
+        number: i64,
+    }
+    let mut c = db.read().await.unwrap();
+    diesel::sql_query(sql).get_result::<Number>(&mut *c).await.unwrap().number
+}
+
+/// A migration of the target fails the first time, when another one before it has brought rows along.
+async fn one_that_was_cut_off_while_tables_were_made_goes_on(source: &TestDatabase, target: &TestDatabase) {
+    const NOT_YET: &str = "SELECT * FROM missing";
+    let cut = match target.engine() {
+        Engine::Postgres => Migration { postgres: NOT_YET, ..LAST },
+        Engine::Sqlite => Migration { sqlite: NOT_YET, ..LAST },
+    };
+    let (cut, whole) = ([SEEDED, cut], [SEEDED, LAST]);
+    let transfer = async |steps: &'static [Migration]| {
+        let mut all = crate::migrations();
+        all.push(Migrations { module: "seeded", steps });
+        Database::transfer(source.settings(), target.settings(), &all, &all).await
+    };
+    let told = transfer(Box::leak(Box::new(cut))).await.unwrap_err().to_string();
+    assert!(told.contains("990032_last failed"), "{told}");
+    let seeds = "SELECT count(*) AS number FROM seeded";
+    assert_eq!(number(&target.database(), seeds).await, 2, "made before it was cut off");
+    let refused = Database::migrate(target.settings(), &crate::migrations()).await.unwrap_err().to_string();
+    assert!(refused.contains("storage copy"), "{refused}");
+
+    run_sql(&source.database(), "DELETE FROM seeded WHERE id = 1").await;
+    transfer(Box::leak(Box::new(whole))).await.unwrap();
+    assert_eq!(number(&target.database(), seeds).await, 1);
+    let marks = "SELECT count(*) AS number FROM platform_migrations WHERE name LIKE 'unfinished%'";
+    assert_eq!(number(&target.database(), marks).await, 0);
+    assert_eq!(everybody(&source.database()).await, everybody(&target.database()).await);
+}
+
+#[test]
+fn one_that_was_cut_off_while_tables_were_made_goes_on_to_postgres() {
+    between(Engine::Sqlite, one_that_was_cut_off_while_tables_were_made_goes_on);
+}
+
+#[test]
+fn one_that_was_cut_off_while_tables_were_made_goes_on_to_sqlite() {
+    between(Engine::Postgres, one_that_was_cut_off_while_tables_were_made_goes_on);
 }
 
 /// Takes the target back to the middle of a transfer.
