@@ -234,7 +234,7 @@ check_service() {
 check_stop() {
     local began took state
     began=$(date +%s%N)
-    docker stop --time 35 doorward-test >/dev/null
+    docker stop --time 50 doorward-test >/dev/null
     took=$((($(date +%s%N) - began) / 1000000))
     state=$(docker inspect --format '{{.State.ExitCode}} {{.State.OOMKilled}}' doorward-test)
     [ "$state" = "0 false" ] && [ $took -lt 30000 ] || die "it was killed after $took ms, not stopped: $state"

@@ -35,7 +35,8 @@ def wrong_with(service):
         yield "is not shut in"
     if not service.get("mem_limit") or not service.get("pids_limit"):
         yield "is without limits"
-    if seconds(service["stop_grace_period"]) < int(environment["DOORWARD__SERVER__DRAIN_SECONDS"]) + GRACE + 1:
+    # The grace is over twice: first for what is inside, then for workers.
+    if seconds(service["stop_grace_period"]) < int(environment["DOORWARD__SERVER__DRAIN_SECONDS"]) + 2 * GRACE + 1:
         yield "is killed before its grace is over"
     open_secrets = [name for name in environment if name.endswith(("_KEY", "_URL")) and "://" not in environment[name]]
     if open_secrets:

@@ -1,5 +1,9 @@
 //! The words of nginx. It has no health checks of its own: a process counts as gone for two seconds after a connection
 //! to it failed.
+//!
+//! What may be sent a second time, nginx decides by the method: of a request that was sent, it repeats all but POST, LOCK
+//! and PATCH. A PUT or DELETE that is done twice may be answered wrongly (404, 412), so these are asked once only, also
+//! when no connection could be made: nginx has no word for the difference.
 
 use std::fmt::Write;
 
@@ -60,7 +64,7 @@ http {
         proxy_connect_timeout 2s;
         proxy_read_timeout {silence}s;
         proxy_send_timeout {silence}s;
-        # Only what was not sent to a process is sent to another one.
+        # When a connection can't be made or breaks, another process is asked; never with a POST or PATCH that was sent.
         proxy_next_upstream error;
         proxy_next_upstream_tries 2;
         proxy_set_header Host $host;
@@ -74,6 +78,15 @@ http {
         proxy_set_header doorward-deadline-ms \"\";
 
         location / {{
+            error_page 418 = @once;
+            if ($request_method !~ \"^(GET|HEAD|POST|PATCH)$\") {{
+                return 418;
+            }}
+            proxy_pass http://$doorward;
+        }}
+        # PUT and DELETE, which nginx would repeat when they were sent already.
+        location @once {{
+            proxy_next_upstream off;
             proxy_pass http://$doorward;
         }}
 "
@@ -98,5 +111,6 @@ fn upstream<'a>(text: &mut String, name: &str, servers: impl Iterator<Item = &'a
     for server in servers {
         let _ = writeln!(text, "        server {} max_fails=1 fail_timeout=2s;", server.public);
     }
-    text.push_str("        keepalive 32;\n    }\n");
+    // A process closes what is idle for five seconds; a request must not meet it there.
+    text.push_str("        keepalive 32;\n        keepalive_timeout 4s;\n    }\n");
 }

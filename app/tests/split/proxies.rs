@@ -1,5 +1,6 @@
 //! The configurations of reverse proxies: both programs take them, every path goes to the process that owns it, forwarded
-//! headers of clients don't get through, a stream is not held back, and a replica that is gone is not noticed.
+//! headers of clients don't get through, a stream is not held back, a replica that is gone is not noticed, and a change
+//! that was sent is not sent once more.
 //!
 //! Behind the proxies stand stand-ins that say their name. Where a program isn't installed its tests say so, and fail
 //! when `DOORWARD_TEST_REQUIRE_PROXIES` is `1`.
@@ -8,6 +9,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use contracts::Module;
@@ -30,13 +33,35 @@ fn stand_in(name: &'static str) -> SocketAddr {
     address
 }
 
-fn answer(name: &str, mut stream: TcpStream) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
+/// Reads every request, counts it and hangs up, as one that dies while it works.
+fn dying(count: &Arc<AtomicU32>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, count) = (listener.local_addr().unwrap(), Arc::clone(count));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // It hangs up after it has counted.
+            let mut reader = BufReader::new(stream);
+            if read(&mut reader).is_some() {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    });
+    address
+}
+
+/// The head of a request whose body was read as well.
+fn read(reader: &mut BufReader<TcpStream>) -> Option<String> {
     let mut head = String::new();
     while reader.read_line(&mut head).ok()? > 2 {}
     let length = Regex::new(r"(?i)content-length: (\d+)").unwrap();
     let length: u64 = length.captures(&head).map_or(0, |found| found[1].parse().unwrap());
     std::io::copy(&mut reader.by_ref().take(length), &mut std::io::sink()).ok()?;
+    head.contains(" HTTP/1.1").then_some(head)
+}
+
+fn answer(name: &str, mut stream: TcpStream) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut head = read(&mut reader)?;
     if head.contains("/inbox/stream") {
         write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n").ok()?;
         stream.flush().ok()?;
@@ -163,6 +188,30 @@ async fn a_replica_that_is_gone_is_not_noticed(program: &str) {
     }
 }
 
+async fn a_change_that_was_sent_is_sent_to_nobody_else(program: &str) {
+    if !installed(program) {
+        return;
+    }
+    let count = Arc::new(AtomicU32::new(0));
+    let mut servers = stand_ins();
+    servers.retain(|(module, ..)| *module != Module::Users);
+    let well = servers[0].2.clone();
+    for _ in 0..2 {
+        servers.push((Module::Users, dying(&count).to_string(), well.clone()));
+    }
+    // nginx repeats what only reads, HAProxy nothing.
+    let repeated = if program == "nginx" { 2 } else { 1 };
+    for (method, times) in [("PUT", 1), ("DELETE", 1), ("POST", 1), ("PATCH", 1), ("GET", repeated)] {
+        // A new one each time, which thinks that both are well.
+        let proxy = Proxy::start(program, &servers).unwrap();
+        count.store(0, Ordering::SeqCst);
+        let ask = Ask::new(reqwest::Method::from_bytes(method.as_bytes()).unwrap(), "/api/v1/users/me");
+        let ask = if method == "GET" { ask } else { ask.body(&json!({ "a": 1 })) };
+        assert_eq!(Client::new(&proxy.base).send(&ask).await.status, 502, "{program}: {method}");
+        assert_eq!(count.load(Ordering::SeqCst), times, "{program}: {method}");
+    }
+}
+
 macro_rules! both_proxies {
     ($($test:ident)+) => {$(
         mod $test {
@@ -184,6 +233,7 @@ both_proxies! {
     what_clients_say_of_themselves_does_not_get_through
     a_stream_is_not_held_back
     a_replica_that_is_gone_is_not_noticed
+    a_change_that_was_sent_is_sent_to_nobody_else
     four_services_have_one_address
 }
 
