@@ -212,7 +212,9 @@ impl Settings {
         problems.extend(self.auth.problems());
         problems.extend(self.users.problems());
         problems.extend(self.notifications.problems());
-        problems.extend(self.smtp.problems(development));
+        if self.here().contains(&Module::Notifications) {
+            problems.extend(self.smtp.problems(development));
+        }
         problems
     }
 

@@ -269,6 +269,13 @@ facts! {
         user: UserId,
     }
 
+    /// Permissions was asked whether an account may be switched off, and it is not sure what came of it. Who keeps whether
+    /// accounts can be used is told what is true.
+    StandingDoubted = "auth.account.standing_doubted", about user {
+        /// Whose.
+        user: UserId,
+    }
+
     /// An account may do more or less than before.
     AccountStateChanged = "auth.account.state_changed", about user {
         /// Whose.

@@ -84,6 +84,10 @@ pub mod serve {
     use super::{CALLER_HEADER, Method};
     use crate::{Caller, Error, Kind, Module, Result};
 
+    /// How long an ask may be, in bytes: more than anything needs that may be asked. Who asks is proven before it is
+    /// read, so this guards against mistakes and not against strangers.
+    pub const LONGEST_ASK: usize = 16 * 1024 * 1024;
+
     /// Who asks, as it was proven: the modules that live in the asking process. Whoever mounts the routes puts it into
     /// the request's extensions; without it everybody is refused.
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,6 +190,7 @@ macro_rules! contract {
             use $crate::wire::{Method, serve};
             actix_web::web::scope(concat!("/internal/", $base))
                 .app_data(web::Data::from(near))
+                .app_data(web::JsonConfig::default().limit(serve::LONGEST_ASK))
                 $(.route(
                     concat!("/", stringify!($method)),
                     web::post().to(

@@ -8,7 +8,7 @@ use std::path::Path;
 use contracts::auth::{
     AccountEmailChanged, AccountPurged, AccountRegistered, AccountState, AccountStateChanged,
     AccountVerified, AdministratorAppointed, InvitationRequested, PasswordChanged, PasswordResetRequested,
-    RefreshReused, RegistrationRepeated, SessionCreated, SessionRevoked, SignInNoticed,
+    RefreshReused, RegistrationRepeated, SessionCreated, SessionRevoked, SignInNoticed, StandingDoubted,
     VerificationRequested,
 };
 use contracts::notifications::{
@@ -66,6 +66,7 @@ fn every_fact_has_a_golden_file_that_is_still_read() {
         }),
         golden(&AccountVerified { user: USER }),
         golden(&AccountStateChanged { user: USER, state: AccountState::Active }),
+        golden(&StandingDoubted { user: USER }),
         golden(&AccountEmailChanged {
             user: USER,
             previous: EmailAddress::parse("mia@example.org").unwrap(),

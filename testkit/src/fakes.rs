@@ -266,6 +266,7 @@ struct PermissionsState {
     assigned: Vec<(AssignmentId, AssignRole)>,
     administrators: HashSet<UserId>,
     inactive: HashSet<UserId>,
+    loses_answers: bool,
 }
 
 /// Allows what a test granted, and nothing else.
@@ -287,6 +288,16 @@ impl FakePermissions {
     /// Makes somebody an administrator whose leaving is guarded.
     pub fn add_administrator(&self, user: UserId) {
         held(&self.0).administrators.insert(user);
+    }
+
+    /// From now on does what it is told about standings, and its answers get lost; or answers again.
+    pub fn lose_answers(&self, loses: bool) {
+        held(&self.0).loses_answers = loses;
+    }
+
+    /// Whether it takes an account for one that can be used.
+    pub fn counts_on(&self, user: UserId) -> bool {
+        !held(&self.0).inactive.contains(&user)
     }
 
     /// Every role that was given so far.
@@ -333,7 +344,7 @@ impl Permissions for FakePermissions {
         } else {
             state.inactive.insert(ask.user);
         }
-        Ok(Standing { active: ask.active })
+        if state.loses_answers { Err(contracts::wire::gone()) } else { Ok(Standing { active: ask.active }) }
     }
 
     async fn export_person(&self, _: &Caller, ask: ExportPerson) -> Result<PersonalData> {

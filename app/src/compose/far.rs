@@ -40,6 +40,13 @@ impl Far {
         let key = ServiceKey::parse(settings.peers.key.expose()).map_err(Error::internal)?;
         let identity = Arc::new(Identity::new(*first, key, master_key, clock.clone()));
         let keys = settings.peers.public_keys(&here);
+        for peer in settings.peers.unproven() {
+            tracing::warn!(
+                %peer,
+                "A peer is asked over http:// on another machine: nothing proves that it is the one that answers. Use \
+                 https:// and peers.tls."
+            );
+        }
         Ok(Self {
             lines: Lines::new(&settings.peers, &identity)?,
             admission: Some(Data::new(Admission {

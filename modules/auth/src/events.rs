@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use contracts::auth::{
-    AccountEmailChanged, AccountPurged, AccountStateChanged, AccountVerified, PasswordChanged, SessionRevoked,
+    AccountEmailChanged, AccountPurged, AccountStateChanged, AccountVerified, PasswordChanged,
+    SessionRevoked, StandingDoubted,
 };
 use contracts::{Error, Event, Fact};
 use platform::bus::{Subscriber, Subscription};
@@ -31,7 +32,8 @@ const FRESHNESS: Subscription = Subscription {
     ],
 };
 
-const STANDINGS: Subscription = Subscription { name: "auth.standings", hears: &[AccountStateChanged::TYPE] };
+const STANDINGS: Subscription =
+    Subscription { name: "auth.standings", hears: &[AccountStateChanged::TYPE, StandingDoubted::TYPE] };
 
 const REMAINS: Subscription = Subscription { name: "auth.remains", hears: &[AccountPurged::TYPE] };
 
@@ -83,8 +85,13 @@ impl Subscriber for Standings {
 
     /// What is told is what is true when it is told, so twice does no harm.
     async fn hear(&self, event: &Event) -> contracts::Result<()> {
-        let user = event.read::<AccountStateChanged>()?.user;
-        Ok(self.0.repeat_standing(&event.caller("auth"), user).await?)
+        let caller = event.caller("auth");
+        match event.event_type.as_str() {
+            StandingDoubted::TYPE => {
+                Ok(self.0.end_doubt(&caller, event.read::<StandingDoubted>()?.user).await?)
+            }
+            _ => Ok(self.0.repeat_standing(&caller, event.read::<AccountStateChanged>()?.user).await?),
+        }
     }
 }
 

@@ -20,6 +20,9 @@ use crate::tokens::Services;
 /// Nobody may ask to be worked for longer than this.
 const LONGEST: Duration = Duration::from_secs(600);
 
+/// What stands in a path where other contracts have their module: every process answers it, for whichever of its modules.
+const EVERY_PROCESS: &str = "platform";
+
 /// What internal routes want of whoever asks. Give it to the application as `web::Data`.
 #[derive(Debug)]
 pub struct Admission {
@@ -74,8 +77,12 @@ async fn recognise(request: &ServiceRequest) -> Result<(Asker, Duration), &'stat
         return Err("two tokens");
     }
     let deadline = deadline(request).ok_or("no deadline")?;
+    // As it was sent, and routes go by the path without its escapes: what isn't written plainly is not looked at further.
     let asked = request.path().strip_prefix("/internal/").and_then(|rest| rest.split('/').next());
-    let audience = Module::named(asked.unwrap_or_default());
+    let audience = match asked.ok_or("not an internal path")? {
+        EVERY_PROCESS => None,
+        name => Some(Module::named(name).ok_or("not an internal path")?),
+    };
     let modules = admission.services.recognise(token, audience).await?;
     Ok((Asker(modules), deadline))
 }

@@ -2,7 +2,7 @@
 
 use contracts::Module;
 use serde::Deserialize;
-use url::Url;
+use url::{Host, Url};
 
 use crate::settings::Secret;
 use crate::tokens::{PublicKey, ServiceKey, read_service_key};
@@ -19,7 +19,7 @@ pub struct Settings {
     pub permissions: String,
     /// The same of notifications.
     pub notifications: String,
-    /// The private key of this service: 32 random bytes in base64.
+    /// The private key of this service, which says who asks others and who tells events: 32 random bytes in base64.
     pub key: Secret<String>,
     /// The public keys of the services.
     pub keys: Keys,
@@ -121,6 +121,30 @@ impl Settings {
         elsewhere.filter_map(|module| Some((module, read_service_key(self.key_text(module))?))).collect()
     }
 
+    /// The key of this service, when it has one, and every public key that is set: with these events are sealed.
+    #[must_use]
+    pub fn seal_keys(&self) -> (Option<ServiceKey>, Vec<(Module, PublicKey)>) {
+        let own = ServiceKey::parse(self.key.expose()).ok();
+        let key = |module| Some((module, read_service_key(self.key_text(module))?));
+        (own, Module::ALL.into_iter().filter_map(key).collect())
+    }
+
+    /// The peers of which nothing proves that it is they who answer: asked in the clear, and on another machine.
+    #[must_use]
+    pub fn unproven(&self) -> Vec<Module> {
+        let is_elsewhere = |url: Url| match url.host() {
+            Some(Host::Domain(name)) => name != "localhost",
+            Some(Host::Ipv4(address)) => !address.is_loopback(),
+            Some(Host::Ipv6(address)) => !address.is_loopback(),
+            None => false,
+        };
+        let in_the_clear = |module: &Module| {
+            let url = Url::parse(self.address(*module)).ok();
+            url.filter(|url| url.scheme() == "http").is_some_and(is_elsewhere)
+        };
+        Module::ALL.into_iter().filter(in_the_clear).collect()
+    }
+
     /// What is wrong, a sentence each, for a process that has these modules.
     #[must_use]
     pub fn problems(&self, here: &[Module]) -> Vec<String> {
@@ -128,7 +152,7 @@ impl Settings {
         for module in Module::ALL {
             problems.extend(self.problem_of_address(module, here.contains(&module)));
         }
-        if here.len() < Module::ALL.len() {
+        if here.len() < Module::ALL.len() || !self.key.expose().is_empty() {
             problems.extend(self.problems_of_keys(here));
         }
         problems.extend(self.problems_of_tls());

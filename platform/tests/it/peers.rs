@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use actix_web::web::Data;
 use async_trait::async_trait;
 use contracts::users::{FindProfile, Profile, RemoteUsers, Users, users_routes};
 use contracts::{Caller, Error, ExportPerson, Kind, Module, PersonalData, Result, Time, UserId};
 use platform::clock::Clock;
+use platform::http::Admission;
 use platform::peers::{Circuit, Lines, Settings};
 use platform::settings::MasterKey;
 use platform::tokens::{
@@ -173,6 +175,57 @@ async fn what_the_other_side_says_is_no_failure_of_the_way() {
         assert_eq!((error.code.as_ref(), error.retry_after), ("users.busy", Some(7)));
     }
     assert_eq!(users.find_profile(&Caller::module("test"), ASK).await.unwrap(), None);
+}
+
+/// Posts to an address, with what a service sends.
+async fn post(url: &str, token: &str, body: String) -> u16 {
+    use contracts::wire::{CALLER_HEADER, DEADLINE_HEADER};
+    let caller = serde_json::to_string(&Caller::module("test")).unwrap();
+    let ask = reqwest::Client::new()
+        .post(url)
+        .bearer_auth(token)
+        .header(CALLER_HEADER, caller)
+        .header(DEADLINE_HEADER, "20000")
+        .header("content-type", "application/json")
+        .body(body);
+    ask.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn a_token_for_one_module_opens_no_other_one_of_its_process_however_the_path_is_written() {
+    let (master_key, key) = (MasterKey::generate().unwrap(), key());
+    let public = read_service_key(&key.public()).unwrap();
+    let keys = vec![(Module::Notifications, public)];
+    let here = vec![Module::Auth, Module::Users];
+    let services = Services::new(here, keys, &master_key, Clock::system());
+    let identity = Identity::new(Module::Notifications, key, &master_key, Clock::system());
+    let served: Arc<dyn Users> = Arc::new(Slow::default());
+    let admission = Data::new(Admission { services, certificate: false });
+    let address = far::listen(admission, move || users_routes(served.clone())).await;
+    let (auth, users) =
+        (identity.token_for(Module::Auth).unwrap(), identity.token_for(Module::Users).unwrap());
+    for (path, token, status) in [
+        ("internal/users", &users, 200),
+        ("internal/users", &auth, 401),
+        ("internal/%75sers", &auth, 401),
+        ("internal/%75sers", &users, 401),
+        ("internal/user%73", &auth, 401),
+        ("%69nternal/users", &auth, 401),
+    ] {
+        let body = serde_json::to_string(&ASK).unwrap();
+        let told = post(&format!("http://{address}/{path}/find_profile"), token, body).await;
+        assert_eq!(told, status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_ask_may_be_longer_than_a_request_of_a_person() {
+    let pair = far::Pair::new(Module::Users);
+    let token = pair.identity.token_for(Module::Users).unwrap();
+    let served: Arc<dyn Users> = Arc::new(Slow::default());
+    let address = far::listen(pair.admission, move || users_routes(served.clone())).await;
+    let body = serde_json::to_string(&ASK).unwrap() + &" ".repeat(8 * 1024 * 1024);
+    assert_eq!(post(&format!("http://{address}/internal/users/find_profile"), &token, body).await, 200);
 }
 
 /// Ends every connection after so many bytes were read of it, and counts them.

@@ -7,7 +7,7 @@
 use contracts::auth::{
     Account as Shared, AccountEmailChanged, AccountState, AccountStateChanged, AccountVerified, ChangeAccount,
 };
-use contracts::{Caller, EmailAddress, SessionId, Time, UserId};
+use contracts::{Caller, EmailAddress, Kind, SessionId, Time, UserId};
 use platform::audit::{self, Entry};
 use platform::db::{self, DbConn};
 use platform::outbox;
@@ -17,6 +17,7 @@ use super::Service;
 use super::find_account::shared;
 use super::register::entry;
 use super::revoke_sessions::tell;
+use super::standing::Doubt;
 use crate::error::Error;
 use crate::model::{Account, RevokedReason};
 use crate::store::{accounts, requests, sessions};
@@ -74,20 +75,27 @@ impl Service {
         after: &Account,
     ) -> Result<Option<Done>, Error> {
         let usable = |account: &Account| account.state == AccountState::Active;
-        if !usable(after) {
-            self.ask_to_switch_off(caller, before.id).await?;
+        let doubt = (!usable(after)).then(|| self.doubt(caller, before.id));
+        if doubt.is_some()
+            && let Err(error) = self.ask_to_switch_off(caller, before.id).await
+        {
+            let told = contracts::Error::from(error);
+            // A refusal is an answer: nothing was done.
+            doubt.filter(|_| told.kind == Kind::Conflict).into_iter().for_each(Doubt::settle);
+            return Err(told.into());
         }
         let done = self.db.transaction(async |tx| self.write_change(tx, caller, before, after).await).await;
         self.forget_account(before.id).await;
-        match &done {
-            Ok(Some(done)) => {
+        match (&done, doubt) {
+            (Ok(Some(done)), doubt) => {
+                doubt.into_iter().for_each(Doubt::settle);
                 self.forget_standings(&done.ended).await;
                 if usable(after) && !usable(before) {
                     self.tell_usable(caller, before.id).await;
                 }
             }
-            Ok(None) | Err(_) if !usable(after) => self.take_back(caller, before.id).await,
-            Ok(None) | Err(_) => {}
+            (Ok(None) | Err(_), Some(doubt)) => self.take_back(caller, doubt).await,
+            (Ok(None) | Err(_), None) => {}
         }
         done
     }

@@ -10,7 +10,7 @@ use contracts::auth::{
     AccountRegistered, AccountState, AccountStateChanged, ImportAccount, ImportAccounts, ImportOutcome,
     ImportedAccounts,
 };
-use contracts::{Caller, Error as Shared, Fields, Time, UserId};
+use contracts::{Caller, Error as Shared, Fields, Kind, Time, UserId};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use platform::audit::{self, Entry};
 use platform::db::DbConn;
@@ -44,7 +44,8 @@ enum Row {
 
 impl Service {
     /// # Errors
-    /// 422 for more than a thousand; 503 when hashing or the database can't keep up: then nothing was taken over.
+    /// 422 for more than a thousand; 503 when hashing or the database can't keep up, or permissions is away: then nothing was
+    /// taken over.
     pub(super) async fn import(
         &self,
         caller: &Caller,
@@ -64,7 +65,7 @@ impl Service {
                 outcomes: rows.into_iter().map(foreseen).collect::<Result<_, _>>()?,
             });
         }
-        let rows = self.switch_off(caller, rows).await;
+        let rows = self.switch_off(caller, rows).await?;
         let outcomes = self.db.transaction(async |tx| write(tx, caller, rows, now).await).await?;
         let there: Vec<UserId> = outcomes
             .iter()
@@ -130,17 +131,21 @@ impl Service {
         Ok(Draft { account: imported(given, now), password, fact })
     }
 
-    /// Has permissions know, before they are there, who of them can't log in.
-    async fn switch_off(&self, caller: &Caller, mut rows: Vec<Row>) -> Vec<Row> {
+    /// Has permissions know, before they are there, who of them can't log in. That it is away is no row's fault.
+    async fn switch_off(&self, caller: &Caller, mut rows: Vec<Row>) -> Result<Vec<Row>, Error> {
         for row in &mut rows {
             if let Row::Draft(draft) = row
                 && draft.account.state != AccountState::Active
                 && let Err(error) = self.ask_to_switch_off(caller, draft.account.id).await
             {
-                *row = Row::Outcome(ImportOutcome::Refused(error.into()));
+                let told = Shared::from(error);
+                if matches!(told.kind, Kind::Unavailable | Kind::Limited | Kind::Internal) {
+                    return Err(told.into());
+                }
+                *row = Row::Outcome(ImportOutcome::Refused(told));
             }
         }
-        rows
+        Ok(rows)
     }
 
     async fn hash_passwords(&self, rows: Vec<Row>, given: Vec<ImportAccount>) -> Result<Vec<Row>, Error> {

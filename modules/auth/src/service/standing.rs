@@ -2,11 +2,16 @@
 //! on.
 //!
 //! An account is switched off only after permissions agreed, and called usable only after it is switched on: what goes
-//! wrong in between leaves permissions too careful and never too bold. The event of the change sets it right.
+//! wrong in between leaves permissions too careful and never too bold. The event of the change sets it right; where there
+//! was no change although permissions may have agreed, a [`Doubt`] does.
 
-use contracts::auth::AccountState;
+use contracts::auth::{AccountState, StandingDoubted};
 use contracts::permissions::SetStanding;
 use contracts::{Caller, Kind, UserId};
+use platform::clock::Clock;
+use platform::db::Database;
+use platform::outbox;
+use tokio::runtime::Handle;
 
 use super::Service;
 use crate::error::Error;
@@ -36,13 +41,17 @@ impl Service {
         }
     }
 
-    /// Takes back that the account is switched off, because it was not. Why it was not is the caller's answer; what goes
-    /// wrong here is the operator's.
-    pub(super) async fn take_back(&self, caller: &Caller, user: UserId) {
-        if let Err(error) = self.tell_standing(caller, user).await {
-            let error = contracts::Error::from(error);
-            tracing::error!(code = %error.code, user.id = %user, "permissions takes an account for switched off that is not; change its state again");
+    /// Takes back that the account is switched off, because it was not; the doubt stays when that does not succeed.
+    pub(super) async fn take_back(&self, caller: &Caller, doubt: Doubt) {
+        if self.tell_standing(caller, doubt.user).await.is_ok() {
+            doubt.settle();
         }
+    }
+
+    /// What is about to be asked may be done there and come to nothing here.
+    pub(super) fn doubt(&self, caller: &Caller, user: UserId) -> Doubt {
+        let (db, clock, caller) = (self.db.clone(), self.clock.clone(), caller.clone());
+        Doubt { db, clock, caller, user, settled: false }
     }
 
     /// Says what is true now, when a change is heard of.
@@ -56,6 +65,11 @@ impl Service {
         self.tell_standing(caller, user).await
     }
 
+    /// Says what is true now, when it is in doubt.
+    pub(crate) async fn end_doubt(&self, caller: &Caller, user: UserId) -> Result<(), Error> {
+        self.tell_standing(caller, user).await
+    }
+
     /// Says what is true now. Somebody else may change the account meanwhile; that change's own event comes after this.
     async fn tell_standing(&self, caller: &Caller, user: UserId) -> Result<(), Error> {
         let account = accounts::find(&mut *self.db.read().await?, user).await?;
@@ -66,6 +80,42 @@ impl Service {
             Err(error) if error.kind == Kind::Conflict && !active => Ok(()),
             Err(error) => Err(error.into()),
             Ok(_) => Ok(()),
+        }
+    }
+}
+
+/// That permissions may think otherwise of an account than is true. Unless it is settled, the truth is told by an event: also
+/// when the answer of permissions got lost, and when whoever asked went away in the middle.
+pub(super) struct Doubt {
+    db: Database,
+    clock: Clock,
+    caller: Caller,
+    user: UserId,
+    settled: bool,
+}
+
+impl Doubt {
+    /// Permissions knows what is true, or will hear it.
+    pub(super) fn settle(mut self) {
+        self.settled = true;
+    }
+}
+
+impl Drop for Doubt {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        let (db, now, caller, user) = (self.db.clone(), self.clock.now(), self.caller.clone(), self.user);
+        let tell = async move {
+            let fact = StandingDoubted { user };
+            let told = db.transaction(async |tx| outbox::publish(tx, now, &caller, &fact).await).await;
+            if let Err(error) = told {
+                tracing::error!(%error, user.id = %user, "permissions may take an account for switched off that is not; change its state twice");
+            }
+        };
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(tell);
         }
     }
 }

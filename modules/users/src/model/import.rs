@@ -12,6 +12,9 @@ use super::{Change, Object, Profile};
 /// Errors that a report shows at most.
 pub(crate) const ERRORS: usize = 100;
 
+/// Bytes of a password or of its hash: auth takes no longer ones.
+const LONGEST_SECRET: usize = 1024;
+
 platform::id_type! {
     /// An import.
     pub(crate) struct ImportId;
@@ -180,8 +183,8 @@ impl ImportRow {
         if created_at.is_some_and(|at| at > now) {
             fields.broken("/created_at", "in_future", "Must not be in the future.");
         }
-        let password = text(&mut fields, &mut said, "password").map(Concealed::new);
-        let password_hash = text(&mut fields, &mut said, "password_hash").map(Concealed::new);
+        let password = secret(&mut fields, &mut said, "password");
+        let password_hash = secret(&mut fields, &mut said, "password_hash");
         if password.is_some() && password_hash.is_some() {
             fields.broken("/password", "contradiction", "A row has a password or a hash, not both.");
         }
@@ -215,6 +218,16 @@ fn text(fields: &mut Fields, said: &mut Object, name: &str) -> Option<String> {
             None
         }
     }
+}
+
+/// A password or its hash. What is longer than any is not carried further.
+fn secret(fields: &mut Fields, said: &mut Object, name: &str) -> Option<Concealed> {
+    let text = text(fields, said, name)?;
+    if text.len() > LONGEST_SECRET {
+        fields.broken(format!("/{name}"), "too_long", format!("Must have at most {LONGEST_SECRET} bytes."));
+        return None;
+    }
+    Some(Concealed::new(text))
 }
 
 /// What the account may do: as the row says, or as follows from whether its address is proven.
@@ -296,6 +309,8 @@ mod tests {
             let (pointer, code) = expected;
             assert!(told.contains(&(pointer.to_owned(), code.to_owned())), "{expected:?} is not in {told:?}");
         }
+        let long = pointers(json!({ "email": "mia@example.org", "password_hash": "x".repeat(1025) }));
+        assert_eq!(long, [("/password_hash".to_owned(), "too_long".to_owned())]);
         assert_eq!(pointers(json!({})), [("/email".to_owned(), "missing_field".to_owned())]);
         assert_eq!(pointers(json!({ "email": 1 })), [("/email".to_owned(), "wrong_type".to_owned())]);
         let future = json!({ "email": "a@example.org", "created_at": "2027-01-01T00:00:00Z" });

@@ -134,6 +134,25 @@ both_engines! {
         assert!(counts_without(&world, other).await);
     }
 
+    async fn a_lost_answer_of_permissions_is_no_word_for_ever(db: Database) {
+        let world = World::new(db).await;
+        let user = world.member("mia@example.test").await;
+        world.events().await;
+        world.permissions.lose_answers(true);
+        assert_eq!(world.change(to_state(user, Disabled)).await.unwrap_err().kind, Kind::Unavailable);
+        assert_eq!(world.account(user).await.unwrap().state, Active);
+        assert!(!world.permissions.counts_on(user), "it did what it was asked");
+        world.permissions.lose_answers(false);
+        for _ in 0..200 {
+            world.deliver().await;
+            if world.permissions.counts_on(user) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("permissions never hears that the account can be used");
+    }
+
     async fn a_new_address_is_shut_until_it_is_proven_and_the_old_one_is_told(db: Database) {
         let world = World::new(db).await;
         let user = world.member("old@example.test").await;

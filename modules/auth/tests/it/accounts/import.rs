@@ -156,6 +156,21 @@ both_engines! {
         assert_eq!(world.service.list_accounts(&caller(), ask).await.unwrap_err().kind, Kind::Invalid);
     }
 
+    async fn while_permissions_is_away_nothing_is_taken_over_and_no_row_is_at_fault(db: Database) {
+        let world = World::new(db).await;
+        let rows = vec![
+            account("mia@example.test"),
+            ImportAccount { state: AccountState::Unverified, ..account("max@example.test") },
+        ];
+        world.permissions.lose_answers(true);
+        let ask = ImportAccounts { dry_run: false, accounts: rows.clone() };
+        let error = world.service.import_accounts(&caller(), ask).await.unwrap_err();
+        assert_eq!((error.kind, count(&world.db, "auth_accounts").await), (Kind::Unavailable, 0));
+        world.permissions.lose_answers(false);
+        let outcomes = import(&world, rows).await;
+        assert!(outcomes.iter().all(|it| matches!(it, ImportOutcome::Created(_))), "{outcomes:?}");
+    }
+
     async fn two_imports_at_once_are_one(db: Database) {
         let world = World::new(db).await;
         let rows: Vec<_> = (0..200).map(|n| account(&format!("m{n}@example.test"))).collect();
