@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::client::{Ask, Client};
-use crate::house::{House, Shape};
+use crate::house::{House, Shape, in_every_shape};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_logins_is_turned_away_before_any_password_is_hashed() {
@@ -52,29 +52,30 @@ async fn a_flood_of_logins_is_turned_away_before_any_password_is_hashed() {
     assert!(count("doorward_hash_seconds_count") <= 6, "a refused login costs no hash");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_by_one_account_is_turned_away_from_every_address_and_others_go_on() {
-    let settings = [
-        ("DOORWARD__LIMITS__CHANGES__PER_ACCOUNT", "4"),
-        ("DOORWARD__LIMITS__CHANGES__WINDOW_SECONDS", "3600"),
-        ("DOORWARD__SERVER__TRUSTED_PROXIES", "127.0.0.1"),
-    ];
-    let mut house = House::open(Shape::Embedded, &settings).await.unwrap();
-    let (mia, tom) = (house.person("mia").await, house.person("tom").await);
-    let change = |number: usize| {
-        Ask::new(Method::PUT, "/api/v1/users/me/preferences/ui")
-            .body(&json!({ "number": number }))
-            .header("x-forwarded-for", &format!("203.0.113.{number}"))
-    };
-    for number in 0..8 {
-        let answer = mia.client.send(&change(number)).await;
-        assert_eq!(answer.status == 429, number >= 4, "{number}: {answer:?}");
+in_every_shape! {
+    async fn a_flood_by_one_account_is_turned_away_from_every_address_and_others_go_on(shape) {
+        let settings = [
+            ("DOORWARD__LIMITS__CHANGES__PER_ACCOUNT", "4"),
+            ("DOORWARD__LIMITS__CHANGES__WINDOW_SECONDS", "3600"),
+            ("DOORWARD__SERVER__TRUSTED_PROXIES", "127.0.0.1"),
+        ];
+        let Some(mut house) = House::open(shape, &settings).await else { return };
+        let (mia, tom) = (house.person("mia").await, house.person("tom").await);
+        let change = |number: usize| {
+            Ask::new(Method::PUT, "/api/v1/users/me/preferences/ui")
+                .body(&json!({ "number": number }))
+                .header("x-forwarded-for", &format!("203.0.113.{number}"))
+        };
+        for number in 0..8 {
+            let answer = mia.client.send(&change(number)).await;
+            assert_eq!(answer.status == 429, number >= 4, "{number}: {answer:?}");
+        }
+        assert!(tom.client.send(&change(9)).await.status < 300);
+        let read = mia.client.get("/api/v1/users/me/preferences/ui").await;
+        assert_eq!((read.status, read.header("ratelimit")), (200, ""));
+        assert_eq!(read.body["number"], 3, "what was refused changed nothing");
+        house.close();
     }
-    assert!(tom.client.send(&change(9)).await.status < 300);
-    let read = mia.client.get("/api/v1/users/me/preferences/ui").await;
-    assert_eq!((read.status, read.header("ratelimit")), (200, ""));
-    assert_eq!(read.body["number"], 3, "what was refused changed nothing");
-    house.close();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
