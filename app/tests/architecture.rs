@@ -36,7 +36,7 @@ const HOMES: [(&str, &[&str]); 7] = [
     ("lapin", &["doorward-platform", "doorward-testkit"]),
     ("lettre", &["doorward-notifications"]),
     ("minijinja", &["doorward-notifications"]),
-    ("redis", &["doorward-platform"]),
+    ("redis", &["doorward-platform", "doorward-testkit"]),
     ("tokio-postgres", &["doorward-bench", "doorward-platform", "doorward-testkit"]),
     ("clap", &["doorward", "doorward-bench"]),
 ];
