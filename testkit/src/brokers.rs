@@ -138,7 +138,7 @@ impl OwnBroker {
             return None;
         }
         let folder = TempDir::with_prefix("doorward-rabbitmq-").expect("a folder");
-        let port = free_port();
+        let port = crate::ports::free(3);
         let settings = format!(
             "default_user = doorward\ndefault_pass = doorward\nloopback_users = none\n\
              listeners.tcp.default = 127.0.0.1:{port}\nvm_memory_high_watermark.absolute = 512MB\n\
@@ -231,13 +231,4 @@ impl Drop for OwnBroker {
 fn program_of(name: &str) -> PathBuf {
     let unwrapped = Path::new("/usr/lib/rabbitmq/bin").join(name);
     if unwrapped.is_file() { unwrapped } else { PathBuf::from(name) }
-}
-
-/// A free port whose two successors are free as well, below those that the system gives away.
-fn free_port() -> u16 {
-    let is_free = |port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let seed = contracts::EventId::new().uuid().as_u128();
-    let tries = (0..1_000_u128).map(|at| 20_000 + ((seed >> 3).wrapping_add(at * 7) % 12_000));
-    let mut ports = tries.filter_map(|port| u16::try_from(port).ok());
-    ports.find(|port| (*port..port + 3).all(is_free)).expect("a free port")
 }

@@ -20,6 +20,7 @@ pub mod fakes;
 pub mod far;
 pub mod gate;
 pub mod mail_trap;
+pub mod ports;
 pub mod postgres_front;
 pub mod redis;
 pub mod scan;

@@ -255,7 +255,11 @@ async fn build(
         Some(broker) => broker.clone(),
         None => desks.clone(),
     };
-    let relay = Arc::new(Relay::new(db.clone(), bus, clock.clone(), settings.outbox.clone()));
+    let relay = Relay::new(db.clone(), bus, clock.clone(), settings.outbox.clone());
+    let relay = Arc::new(match modules.len() == Module::ALL.len() {
+        true => relay,
+        false => relay.of(&modules.iter().flat_map(|module| facts_of(*module)).copied().collect::<Vec<_>>()),
+    });
     let (issuer, audience) = settings.auth.issuer_and_audience(&public_url);
     let far_keys =
         here.auth.is_none().then(|| Arc::new(FarKeys::new(auth.clone(), (issuer.clone(), audience.clone()))));
@@ -312,6 +316,16 @@ async fn build(
         body_deadline,
         _lock: None,
     })
+}
+
+/// What a module tells.
+const fn facts_of(module: Module) -> &'static [&'static str] {
+    match module {
+        Module::Auth => contracts::auth::FACTS,
+        Module::Users => contracts::users::FACTS,
+        Module::Permissions => contracts::permissions::FACTS,
+        Module::Notifications => contracts::notifications::FACTS,
+    }
 }
 
 /// Who hears what in all of Doorward, wherever it runs.

@@ -50,8 +50,12 @@ async fn prefer_without_end(client: Client, ledger: Arc<Ledger>, namespace: Stri
     }
 }
 
-/// What was claimed by a process that is gone is claimed again after its lease: here after seconds, not a minute.
-const IMPATIENT: [(&str, &str); 6] = [
+/// What was claimed by a process that is gone is claimed again after its lease: here after seconds, not a minute. What needs
+/// another service while that is away is tried again as soon.
+const IMPATIENT: [(&str, &str); 9] = [
+    ("DOORWARD__BUS__BACKOFF_MAX_MS", "1000"),
+    ("DOORWARD__NOTIFICATIONS__RETRY_BASE_MS", "200"),
+    ("DOORWARD__NOTIFICATIONS__RETRY_MAX_MS", "1000"),
     ("DOORWARD__OUTBOX__DEADLINE_MS", "500"),
     ("DOORWARD__OUTBOX__LEASE_MS", "1500"),
     ("DOORWARD__RABBITMQ__CONFIRM_TIMEOUT_MS", "400"),

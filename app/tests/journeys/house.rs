@@ -14,7 +14,7 @@ use testkit::brokers::TestBroker;
 use testkit::redis::RedisServer;
 
 use crate::client::{Client, Person};
-use crate::plan::{EVERYBODY, Plan, Proxy, free_port, leave, random_key};
+use crate::plan::{EVERYBODY, Plan, Proxy, leave, random_key};
 use crate::transcript::Transcript;
 
 /// How Doorward runs.
@@ -159,7 +159,7 @@ impl House {
             ("DOORWARD__RABBITMQ__URL", broker.url()),
             ("DOORWARD__RABBITMQ__PREFIX", name.as_str()),
         ];
-        let ports: Vec<String> = (0..4).map(|_| format!("127.0.0.1:{}", free_port())).collect();
+        let ports: Vec<String> = (0..4).map(|_| format!("127.0.0.1:{}", testkit::ports::free(1))).collect();
         let at = |public: usize| {
             [
                 ("DOORWARD__SERVER__PUBLIC__ADDRESS", ports[public].as_str()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use platform::settings::MasterKey;
 use platform::tokens::{Identity, ServiceKey};
 use tempfile::TempDir;
 use testkit::brokers::TestBroker;
+use testkit::ports;
 
 /// Names and values of settings.
 pub type Extra = Vec<(String, String)>;
@@ -20,11 +21,6 @@ pub type Extra = Vec<(String, String)>;
 /// 32 random bytes in base64.
 pub fn random_key() -> String {
     MasterKey::generate().unwrap().to_base64().to_string()
-}
-
-/// A port that nobody listens on.
-pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// What the services must know before any of them runs.
@@ -47,8 +43,8 @@ impl Plan {
         Self {
             master_key: random_key(),
             keys: Module::ALL.map(|module| (module, random_key())).into(),
-            public: Module::ALL.map(|module| (module, free_port())).into(),
-            management: Module::ALL.map(|module| (module, free_port())).into(),
+            public: Module::ALL.map(|module| (module, ports::free(1))).into(),
+            management: Module::ALL.map(|module| (module, ports::free(1))).into(),
             scheme: "http",
             broker: (url.to_owned(), prefix.to_owned()),
         }
@@ -151,7 +147,7 @@ impl Proxy {
         if !installed(program) {
             return None;
         }
-        let address = format!("127.0.0.1:{}", free_port());
+        let address = format!("127.0.0.1:{}", ports::free(1));
         let mut doorward = Command::new(env!("CARGO_BIN_EXE_doorward"));
         doorward.args(["proxy", program, "--listen", &address]);
         for (module, public, management) in servers {

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Ask, Client};
 use crate::fleet::Fleet;
-use crate::plan::{Proxy, free_port, installed};
+use crate::plan::{Proxy, installed};
 
 /// Answers every request with a name and the request's head; a stream with its first piece, and then nothing.
 fn stand_in(name: &'static str) -> SocketAddr {
@@ -180,7 +180,7 @@ async fn a_stream_is_not_held_back(program: &str) {
 
 async fn a_replica_that_is_gone_is_not_noticed(program: &str) {
     let mut servers = stand_ins();
-    let closed = format!("127.0.0.1:{}", free_port());
+    let closed = format!("127.0.0.1:{}", testkit::ports::free(1));
     servers.push((Module::Users, closed.clone(), closed));
     let Some(proxy) = Proxy::start(program, &servers) else { return };
     for _ in 0..20 {

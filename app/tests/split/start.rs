@@ -4,7 +4,7 @@ use contracts::Module;
 use platform::tokens::ServiceKey;
 
 use crate::house::{House, Shape};
-use crate::plan::{Plan, free_port};
+use crate::plan::Plan;
 
 /// What the check says of these settings; those that are set later count.
 fn check(house: &mut House, extra: &[(String, String)]) -> (bool, String) {
@@ -25,7 +25,7 @@ fn with(plan: &Plan, name: &str, value: &str) -> Vec<(String, String)> {
 async fn settings_that_do_not_fit_are_told_one_by_one() {
     let plan = Plan::new("amqp://127.0.0.1:1", "doorward");
     let own = ServiceKey::parse(&plan.keys[&Module::Users]).unwrap().public();
-    let users_address = format!("http://127.0.0.1:{}", free_port());
+    let users_address = format!("http://127.0.0.1:{}", testkit::ports::free(1));
     let mut house = House::open(Shape::Embedded, &[]).await.unwrap();
     assert!(check(&mut house, &plan.settings(Module::Users)).0);
     for (name, value, words) in [

@@ -16,7 +16,7 @@ use super::Settings;
 use super::store::{self, Claimed};
 use crate::bus::{Backoff, Bus, Gathering};
 use crate::clock::Clock;
-use crate::db::{self, Database};
+use crate::db::{self, Database, DbConn};
 
 /// Carries committed events to the bus. Any number of relays may work on one database.
 pub struct Relay {
@@ -24,6 +24,8 @@ pub struct Relay {
     bus: Arc<dyn Bus>,
     clock: Clock,
     settings: Settings,
+    /// What is handed over here; everything without.
+    types: Option<Vec<String>>,
 }
 
 /// An event and what became of handing it over.
@@ -33,7 +35,14 @@ impl Relay {
     /// A relay between this database and this bus.
     #[must_use]
     pub fn new(db: Database, bus: Arc<dyn Bus>, clock: Clock, settings: Settings) -> Self {
-        Self { db, bus, clock, settings }
+        Self { db, bus, clock, settings, types: None }
+    }
+
+    /// One for events of these types only: a service tells what its own modules tell, and seals that with its key, also
+    /// while it shares a database with others.
+    #[must_use]
+    pub fn of(self, types: &[&str]) -> Self {
+        Self { types: Some(types.iter().map(|it| (*it).to_owned()).collect()), ..self }
     }
 
     /// Works until it is told to stop, and then ends what it has begun.
@@ -76,12 +85,14 @@ impl Relay {
     /// When the database does not answer. What the bus refuses is no error here: it is tried again later.
     pub async fn run_once(&self) -> db::Result<usize> {
         let now = self.clock.now();
-        if !store::any_due(&mut *self.db.read().await?, now).await? {
+        let types = self.types.as_deref();
+        if !store::any_due(&mut *self.db.read().await?, types, now).await? {
             return Ok(0);
         }
         let lease_until = now.plus(Duration::from_millis(self.settings.lease_ms));
         let batch = i64::from(self.settings.batch);
-        let claimed = self.db.transaction(async |tx| store::claim(tx, now, lease_until, batch).await).await?;
+        let claim = async |tx: &mut DbConn| store::claim(tx, types, now, lease_until, batch).await;
+        let claimed = self.db.transaction(claim).await?;
         self.hand_over(&claimed, lease_until).await?;
         Ok(claimed.len())
     }

@@ -74,18 +74,29 @@ pub(super) async fn insert(c: &mut DbConn, event: contracts::Result<Event>, now:
     Ok(id)
 }
 
-/// Whether there is anything to claim: asked of a reader first, so that idling never takes the writer's lock.
-pub(super) async fn any_due(c: &mut DbConn, now: Time) -> Result<bool> {
+/// Whether there is anything to claim: asked of a reader first, so that idling never takes the writer's lock. `types` are
+/// those that are wanted; all without.
+pub(super) async fn any_due(c: &mut DbConn, types: Option<&[String]>, now: Time) -> Result<bool> {
+    let wanted = outbox::event_type.eq_any(types.unwrap_or_default().to_vec());
     let due = outbox::table
+        .filter(wanted.or(types.is_none().into_sql::<Bool>()))
         .filter(outbox::status.eq(Status::Pending))
         .filter(outbox::next_attempt_at.le(now))
         .filter(outbox::lease_until.is_null().or(outbox::lease_until.le(now)));
     Ok(due.select(outbox::id).first::<EventId>(c).await.optional()?.is_some())
 }
 
-/// Leases the oldest due events that no other relay is claiming at this moment, and counts the attempt.
-pub(super) async fn claim(c: &mut DbConn, now: Time, lease_until: Time, limit: i64) -> Result<Vec<Claimed>> {
+/// Leases the oldest due events of these types that no other relay is claiming at this moment, and counts the attempt.
+pub(super) async fn claim(
+    c: &mut DbConn,
+    types: Option<&[String]>,
+    now: Time,
+    lease_until: Time,
+    limit: i64,
+) -> Result<Vec<Claimed>> {
+    let wanted = outbox::event_type.eq_any(types.unwrap_or_default().to_vec());
     let mut due: Vec<Claimed> = outbox::table
+        .filter(wanted.or(types.is_none().into_sql::<Bool>()))
         .filter(outbox::status.eq(Status::Pending))
         .filter(outbox::next_attempt_at.le(now))
         .filter(outbox::lease_until.is_null().or(outbox::lease_until.le(now)))
