@@ -391,6 +391,11 @@ mod tests {
             let setting = name.trim_start_matches("DOORWARD__").replace("__", ".").to_lowercase();
             assert!(join("", &some).unwrap_err().contains(&setting), "{setting} is not asked for");
         }
+        // Only who sends mail needs a mail server.
+        let mut auth = environment[..3].to_vec();
+        auth.push(("DOORWARD__MODULES", "auth"));
+        let told = join("", &auth).unwrap_err();
+        assert!(told.contains("peers.users") && !told.contains("smtp"), "{told}");
         let mut sample = environment.to_vec();
         sample[2].1 = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
         assert!(join("", &sample).unwrap_err().contains("secrets.master_key"));

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
 use crate::client::{Answer, Ask, Client, Person};
-use crate::house::{House, eventually, in_every_shape, token_in};
+use crate::house::{House, in_every_shape, token_in};
+use crate::secrets::linked;
 
 const PASSWORD: &str = "drei Hunde im Garten";
 /// How many ask at the same moment.
@@ -44,17 +45,6 @@ fn succeeded(answers: &[Answer]) -> usize {
 fn post(path: &str, body: &Value) -> impl Fn(usize) -> Ask + use<> {
     let ask = Ask::new(Method::POST, path).body(body);
     move |_| ask.clone()
-}
-
-/// The secret behind a link's path in a message to an address.
-async fn linked(house: &House, address: &str, path: &str) -> String {
-    eventually(&format!("a link to {path}"), async || {
-        let messages = house.mailbox(address).await;
-        let words = messages.iter().filter_map(|message| message["text"].as_str());
-        let mut words = words.flat_map(str::split_whitespace);
-        words.find(|word| word.contains(path) && word.contains("token=")).map(token_in)
-    })
-    .await
 }
 
 in_every_shape! {

@@ -47,7 +47,7 @@ async fn bring(house: &House, mia: &Person, place: &str, secret: &str) -> Answer
 }
 
 /// The secret behind a link's path in the newest message to an address that has such a link.
-async fn linked(house: &House, address: &str, path: &str) -> String {
+pub async fn linked(house: &House, address: &str, path: &str) -> String {
     eventually(&format!("a link to {path}"), async || {
         let messages = house.mailbox(address).await;
         let words = messages.iter().filter_map(|message| message["text"].as_str());

@@ -88,7 +88,7 @@ impl Subscriber for Standings {
         let caller = event.caller("auth");
         match event.event_type.as_str() {
             StandingDoubted::TYPE => {
-                Ok(self.0.end_doubt(&caller, event.read::<StandingDoubted>()?.user).await?)
+                Ok(self.0.tell_standing(&caller, event.read::<StandingDoubted>()?.user).await?)
             }
             _ => Ok(self.0.repeat_standing(&caller, event.read::<AccountStateChanged>()?.user).await?),
         }

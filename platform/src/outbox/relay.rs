@@ -168,7 +168,7 @@ impl Relay {
     #[expect(clippy::cast_precision_loss, reason = "a gauge; nobody counts to 2^53 events")]
     async fn measure(&self) {
         let Ok(mut c) = self.db.read().await else { return };
-        if let Ok(pending) = store::pending(&mut c).await {
+        if let Ok(pending) = store::pending(&mut c, self.types.as_deref()).await {
             gauge!("doorward_outbox_pending").set(pending as f64);
         }
     }

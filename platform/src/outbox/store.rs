@@ -74,12 +74,17 @@ pub(super) async fn insert(c: &mut DbConn, event: contracts::Result<Event>, now:
     Ok(id)
 }
 
-/// Whether there is anything to claim: asked of a reader first, so that idling never takes the writer's lock. `types` are
-/// those that are wanted; all without.
+/// Events of these types; all without. Its type is nothing that can be written down.
+macro_rules! of {
+    ($types:ident) => {
+        outbox::event_type.eq_any($types.unwrap_or_default().to_vec()).or($types.is_none().into_sql::<Bool>())
+    };
+}
+
+/// Whether there is anything to claim: asked of a reader first, so that idling never takes the writer's lock.
 pub(super) async fn any_due(c: &mut DbConn, types: Option<&[String]>, now: Time) -> Result<bool> {
-    let wanted = outbox::event_type.eq_any(types.unwrap_or_default().to_vec());
     let due = outbox::table
-        .filter(wanted.or(types.is_none().into_sql::<Bool>()))
+        .filter(of!(types))
         .filter(outbox::status.eq(Status::Pending))
         .filter(outbox::next_attempt_at.le(now))
         .filter(outbox::lease_until.is_null().or(outbox::lease_until.le(now)));
@@ -94,9 +99,8 @@ pub(super) async fn claim(
     lease_until: Time,
     limit: i64,
 ) -> Result<Vec<Claimed>> {
-    let wanted = outbox::event_type.eq_any(types.unwrap_or_default().to_vec());
     let mut due: Vec<Claimed> = outbox::table
-        .filter(wanted.or(types.is_none().into_sql::<Bool>()))
+        .filter(of!(types))
         .filter(outbox::status.eq(Status::Pending))
         .filter(outbox::next_attempt_at.le(now))
         .filter(outbox::lease_until.is_null().or(outbox::lease_until.le(now)))
@@ -150,8 +154,9 @@ pub(super) async fn failed(
     Ok(())
 }
 
-pub(super) async fn pending(c: &mut DbConn) -> Result<i64> {
-    Ok(outbox::table.filter(outbox::status.eq(Status::Pending)).count().get_result(c).await?)
+pub(super) async fn pending(c: &mut DbConn, types: Option<&[String]>) -> Result<i64> {
+    let pending = outbox::table.filter(of!(types)).filter(outbox::status.eq(Status::Pending));
+    Ok(pending.count().get_result(c).await?)
 }
 
 pub(super) async fn done_before(c: &mut DbConn, before: Time, limit: i64) -> Result<Vec<EventId>> {

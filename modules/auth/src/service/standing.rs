@@ -65,13 +65,8 @@ impl Service {
         self.tell_standing(caller, user).await
     }
 
-    /// Says what is true now, when it is in doubt.
-    pub(crate) async fn end_doubt(&self, caller: &Caller, user: UserId) -> Result<(), Error> {
-        self.tell_standing(caller, user).await
-    }
-
     /// Says what is true now. Somebody else may change the account meanwhile; that change's own event comes after this.
-    async fn tell_standing(&self, caller: &Caller, user: UserId) -> Result<(), Error> {
+    pub(crate) async fn tell_standing(&self, caller: &Caller, user: UserId) -> Result<(), Error> {
         let account = accounts::find(&mut *self.db.read().await?, user).await?;
         let active = account.is_some_and(|it| it.state == AccountState::Active);
         let ask = SetStanding { user, active };
