@@ -55,6 +55,8 @@ both_engines! {
         let bad = Listener::new("bad", &db, &clock, Manner::Fails);
         let process = Process::start(&db, &broker, &[&bad, &good]);
         let events = happen_times(&db, &clock, 5).await;
+        good.wait_called(5).await;
+        bad.wait_called(15).await;
         until_done(&db).await;
         assert_eq!(ids(good.effects().await), ids(events.clone()));
         let parked = outbox::parked(&mut db.read().await.unwrap()).await.unwrap();

@@ -185,7 +185,7 @@ async fn a_queue_that_somebody_deletes_comes_back_and_nobody_takes_its_events_fo
         broker.delete("first").await;
         let event = happen(db, &Clock::system(), 2).await;
         until_done(db).await;
-        assert!(listener.effects().await.contains(&event));
+        until("it is heard", async || listener.effects().await.contains(&event)).await;
         process.stop().await;
         broker.delete("elsewhere").await;
     })
@@ -328,6 +328,11 @@ fn a_broker_that_is_short_of_memory_gets_its_events_later_and_is_relieved_of_tho
         let waits = waiting(&db).await;
         assert!(kept.iter().all(|id| waits.iter().any(|one| one.event == *id && one.attempts == 0)));
         broker.control(&["set_vm_memory_high_watermark", "absolute", "512MB"]);
+        until("all are heard", async || {
+            let effects = listener.effects().await;
+            kept.iter().all(|id| effects.contains(id))
+        })
+        .await;
         until_done(&db).await;
         let effects = listener.effects().await;
         assert!(kept.iter().all(|id| effects.iter().filter(|effect| *effect == id).count() == 1));

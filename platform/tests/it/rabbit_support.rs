@@ -91,7 +91,8 @@ pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     panic!("it never came to be: {what}");
 }
 
-/// Waits until the bus has taken everything, and the listeners as well.
+/// Waits until nothing waits in this database: the broker has taken every event, and the listeners what came back from it
+/// so far. Whether all came back only the listeners can tell.
 pub async fn until_done(db: &Database) {
     until("everything is done", async || waiting(db).await.is_empty()).await;
 }
