@@ -166,7 +166,7 @@ check_refusal() {
     await 20 ended || die "it starts without settings"
     told=$(docker logs doorward-test 2>&1)
     docker rm --volumes doorward-test >/dev/null
-    for setting in public_url secrets.master_key smtp.url; do
+    for setting in public_url secrets.master_key database.url smtp.url; do
         grep -q "$setting" <<<"$told" || die "it does not say that $setting is missing: $told"
     done
     tell "without settings it says what is missing"
@@ -275,6 +275,8 @@ check_compose() {
     export PUBLIC_URL=https://id.example.org MAIL_FROM=mail@example.org
     for shape in embedded replicas services; do
         DOORWARD_PROGRAM=$1 DOORWARD_MADE=$folder/compose/made "$folder/compose/prepare.sh" $shape >/dev/null
+        # What its operator writes into it; the sample is refused.
+        echo 'smtps://doorward:a-word@mail.internal' >"$folder/compose/made/smtp_url"
         docker-compose --file "$folder/compose/$shape.yaml" config >"$folder/$shape.config"
         /usr/bin/python3 "$folder/compose/check.py" "$1" <"$folder/$shape.config" || die "$shape.yaml is not fit for use"
         [ $shape = embedded ] || check_proxy $shape

@@ -55,8 +55,9 @@ pub(crate) async fn back_up(settings: &Settings, file: &Path) -> Result<(), Star
     draft.become_new(file).map_err(|error| unwritten(file, &error))?;
     let Manifest { bytes, sha256, .. } = manifest;
     say(&format!(
-        "Wrote {} ({bytes} bytes, SHA-256 {sha256}).\nThe master key is not in it: without secrets.master_key, in \
-         development {}, it can't be used. Keep the two apart.",
+        "Wrote {} ({bytes} bytes, SHA-256 {sha256}).\nIt holds personal data, open to whoever can read it: keep it as you \
+         keep the database. The master key is not in it, and without secrets.master_key, in development {}, its signing \
+         keys can't be used: keep that elsewhere.",
         file.display(),
         settings.data_dir.join("secrets/master.key").display(),
     ))
@@ -89,8 +90,8 @@ pub(crate) async fn restore(settings: &Settings, file: &Path, keep_sessions: boo
         .map_err(|error| StartError::because("The backup can't be used", error))?;
     let has_sessions = settings.here().contains(&Module::Auth);
     let ended = if keep_sessions || !has_sessions { None } else { Some(close(settings, &draft.0).await?) };
-    let replaced = set_aside(settings, &database).await?;
-    draft.become_new(&database).map_err(|error| unwritten(&database, &error))?;
+    empty_journal(settings, &database).await;
+    let replaced = draft.take_the_place_of(&database)?;
     let kept = replaced.map(|path| format!("\nWhat was there before is kept in {}.", path.display()));
     let ended = match ended {
         Some(auth::Closed { sessions, requests }) => format!(
@@ -219,29 +220,16 @@ fn hex(hasher: Sha256) -> String {
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Moves the database away, with what belongs to it, and tells where it is now; none when there was none.
-async fn set_aside(settings: &Settings, database: &Path) -> Result<Option<PathBuf>, StartError> {
+/// What is still in the journal of the database goes into it; one that is damaged is kept as it is.
+async fn empty_journal(settings: &Settings, database: &Path) {
     if !database.exists() {
-        return Ok(None);
+        return;
     }
-    // What is still in its journal goes into it first; one that is damaged is moved as it is.
     if let Ok(db) = Database::open(&settings.database).await {
-        if let Ok(mut c) = db.write().await {
-            let _ = c.batch("PRAGMA wal_checkpoint(TRUNCATE)").await;
-        }
+        // A file that can't be opened or written is no reason against one that can.
+        let _ = db.truncate_log().await;
         db.close();
     }
-    let with = |path: &Path, ending: &str| PathBuf::from(format!("{}{ending}", path.display()));
-    let aside = with(database, &format!(".replaced-{}", Clock::system().now().seconds()));
-    for ending in ["", "-wal", "-shm"] {
-        match fs::rename(with(database, ending), with(&aside, ending)) {
-            Err(error) if ending.is_empty() || error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(StartError::because("The database that is there can't be set aside", error));
-            }
-            _ => {}
-        }
-    }
-    Ok(Some(aside))
 }
 
 /// A file (0600) on its way to its name; gone when it does not get there.
@@ -257,9 +245,60 @@ impl Draft {
     /// Takes a name that is free: not even somebody who is as fast loses a file.
     fn become_new(self, file: &Path) -> std::io::Result<()> {
         fs::hard_link(&self.0, file)?;
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()
+        sync_folder(file)
     }
+
+    /// Takes the name of a database, which keeps another one, and tells which; none when there was none.
+    ///
+    /// At every moment a database has that name, the one before or this: one that is missing would be taken for a new
+    /// installation at the next start. A journal must not be left beside a database that it does not belong to.
+    fn take_the_place_of(self, database: &Path) -> Result<Option<PathBuf>, StartError> {
+        let aside = beside(database, &format!(".replaced-{}", Clock::system().now().seconds()));
+        let there = database.exists();
+        let mut moved = Vec::new();
+        let placed = (|| {
+            if there {
+                fs::hard_link(database, &aside)?;
+            }
+            for journal in ["-wal", "-shm"] {
+                match fs::rename(beside(database, journal), beside(&aside, journal)) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                    renamed => moved.extend(renamed.ok().map(|()| journal)),
+                }
+            }
+            fs::rename(&self.0, database)
+        })();
+        if let Err(error) = placed {
+            let back =
+                moved.iter().map(|journal| fs::rename(beside(&aside, journal), beside(database, journal)));
+            let is_back = back.filter(Result::is_err).count() == 0;
+            if is_back {
+                let _ = fs::remove_file(&aside);
+                return Err(StartError::because(
+                    &format!("{} can't be replaced, and is as it was", database.display()),
+                    error,
+                ));
+            }
+            let what = format!(
+                "{} can't be replaced, and a part of it is still in {}-wal: move that back before anything starts",
+                database.display(),
+                aside.display()
+            );
+            return Err(StartError::because(&what, error));
+        }
+        sync_folder(database).map_err(|error| unwritten(database, &error))?;
+        Ok(there.then_some(aside))
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    PathBuf::from(format!("{}{ending}", path.display()))
+}
+
+/// Sees to it that a name is on the disk.
+fn sync_folder(file: &Path) -> std::io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
 }
 
 impl Drop for Draft {
@@ -267,5 +306,51 @@ impl Drop for Draft {
         for ending in ["", "-journal", "-wal", "-shm"] {
             let _ = fs::remove_file(format!("{}{ending}", self.0.display()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> = entries.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_database_that_can_not_be_replaced_stays_with_all_that_belongs_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("doorward.db");
+        fs::write(&database, "old").unwrap();
+        fs::write(beside(&database, "-wal"), "old journal").unwrap();
+        let draft = Draft::beside(&database).unwrap();
+        fs::remove_file(&draft.0).unwrap();
+        let told = draft.take_the_place_of(&database).unwrap_err().to_string();
+        assert!(told.contains("doorward.db can't be replaced, and is as it was"), "{told}");
+        assert_eq!(names(folder.path()), ["doorward.db", "doorward.db-wal"]);
+        assert_eq!(fs::read_to_string(&database).unwrap(), "old");
+    }
+
+    #[test]
+    fn what_is_replaced_keeps_its_journal_and_the_new_one_gets_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("doorward.db");
+        for (ending, text) in [("", "old"), ("-wal", "old journal")] {
+            fs::write(beside(&database, ending), text).unwrap();
+        }
+        let draft = Draft::beside(&database).unwrap();
+        fs::write(&draft.0, "new").unwrap();
+        let aside = draft.take_the_place_of(&database).unwrap().unwrap();
+        let read = |path: &Path| fs::read_to_string(path).unwrap();
+        let kept = [read(&database), read(&aside), read(&beside(&aside, "-wal"))];
+        assert_eq!(kept, ["new", "old", "old journal"]);
+        assert_eq!(names(folder.path()).len(), 3);
+
+        fs::remove_file(&database).unwrap();
+        let draft = Draft::beside(&database).unwrap();
+        assert_eq!(draft.take_the_place_of(&database).unwrap(), None, "there was none");
     }
 }

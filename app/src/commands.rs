@@ -117,7 +117,7 @@ pub(crate) fn show_service_key(settings: &Settings) -> Result<(), StartError> {
 
 /// What was wrong, with every broken rule.
 fn refused(what: &str, error: &Error) -> StartError {
-    let mut sentences = vec![format!("{what}: {error}")];
+    let mut sentences = vec![StartError::caused(what, error).0];
     sentences.extend(error.fields.iter().map(|field| format!("{}: {}", field.pointer, field.message)));
     StartError(sentences.join("\n"))
 }

@@ -43,7 +43,7 @@ fn listener(server: &ServerSettings) -> (&'static str, SocketAddr) {
 }
 
 /// Where a listener is reached from its own machine: one for every address, on the loopback.
-fn within_reach(address: SocketAddr) -> SocketAddr {
+pub(crate) fn within_reach(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -94,6 +94,7 @@ mod tests {
             drain_seconds: 0,
             grace_seconds: 20,
             trusted_proxies: Vec::new(),
+            forwarded_header: platform::http::ForwardedHeader::default(),
             header_timeout_ms: 5000,
             body_timeout_ms: 30_000,
         }

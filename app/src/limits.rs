@@ -1,5 +1,6 @@
-//! Which operation belongs to which class of limits, and how often each class may be called: against floods, in this
-//! process. What guards secrets is counted by auth, in the database, and is not this.
+//! Which operation belongs to which class of limits, and how often each class may be called: against floods, counted in this
+//! process and, where there is a Redis, over all of them. What guards secrets is counted by auth, in the database, and is
+//! not this.
 
 use std::time::Duration;
 
@@ -99,15 +100,8 @@ const TABLE: &[(HttpMethod, &str, Class)] = &[
 ];
 
 /// Whoever may write below these paths administers.
-const ADMINISTRATION: [&str; 7] = [
-    "/api/v1/users",
-    "/api/v1/users/{id}",
-    "/api/v1/roles",
-    "/api/v1/role-assignments",
-    "/api/v1/groups",
-    "/api/v1/auth/clients",
-    "/api/v1/webhooks",
-];
+const ADMINISTRATION: [&str; 5] =
+    ["/api/v1/users", "/api/v1/users/{id}", "/api/v1/roles", "/api/v1/role-assignments", "/api/v1/groups"];
 
 impl LimitSettings {
     /// What is wrong, a sentence each.

@@ -17,8 +17,10 @@ mod health;
 mod limits;
 mod openapi;
 mod proxy;
+mod pulse;
 mod server;
 mod settings;
+mod signals;
 mod storage;
 mod sweep;
 mod tls;
@@ -32,6 +34,7 @@ use clap::{Parser, Subcommand};
 
 use crate::events::Which;
 use crate::settings::Settings;
+use crate::signals::unless_stopped;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -101,7 +104,7 @@ enum Command {
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum ConfigCommand {
-    /// Tell whether Doorward would start with these settings
+    /// Tell whether these settings are fit for use, without asking a database or anybody else
     Check,
     /// Print the settings as they count, where each comes from, and no secret
     Show,
@@ -167,6 +170,18 @@ impl StartError {
     pub(crate) fn because(what: &str, error: impl std::fmt::Display) -> Self {
         Self(format!("{what}: {error}"))
     }
+
+    /// The same with everything that an error came from: whoever starts it is the operator.
+    pub(crate) fn caused(what: &str, error: &(dyn std::error::Error + 'static)) -> Self {
+        let all = std::iter::successors(Some(error), |error| error.source());
+        // What callers read of a mistake of ours says nothing to an operator.
+        let ours = |error: &&(dyn std::error::Error + 'static)| {
+            let error = error.downcast_ref::<contracts::Error>();
+            error.is_some_and(|it| it.kind == contracts::Kind::Internal && it.source.is_some())
+        };
+        let told: Vec<String> = all.filter(|error| !ours(error)).map(ToString::to_string).collect();
+        Self(format!("{what}: {}", told.join(": ")))
+    }
 }
 
 fn main() -> ExitCode {
@@ -185,34 +200,30 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), StartError> {
     let load = || Settings::load(arguments.config.as_deref());
     match arguments.command.clone().unwrap_or(Command::Serve) {
-        Command::Serve => runtime()?.block_on(server::serve(load()?)),
-        Command::Migrate => runtime()?.block_on(compose::migrate(&load()?)),
+        Command::Serve => block_on(server::serve(load()?)),
+        Command::Migrate => block_on(unless_stopped(compose::migrate(&load()?))),
         Command::Health => health::check(&Settings::sketch(arguments.config.as_deref())?.server),
-        Command::Config(ConfigCommand::Check) => load().and_then(|_| say("The settings are fit for use.")),
+        Command::Config(ConfigCommand::Check) => block_on(compose::look_over(&load()?)),
         Command::Keys(KeysCommand::Rotate { compromised }) => {
-            runtime()?.block_on(commands::rotate_keys(&load()?, compromised))
+            block_on(commands::rotate_keys(&load()?, compromised))
         }
         Command::Keys(KeysCommand::Service) => {
             commands::show_service_key(&Settings::sketch(arguments.config.as_deref())?)
         }
-        Command::Admin(AdminCommand::Create(new)) => {
-            runtime()?.block_on(commands::create_administrator(&load()?, &new))
-        }
+        Command::Admin(AdminCommand::Create(new)) => block_on(commands::create_administrator(&load()?, &new)),
         Command::Config(ConfigCommand::Show) => {
             Settings::show(arguments.config.as_deref()).and_then(|text| say(text.trim_end()))
         }
         Command::Events(EventsCommand::List { parked, pending, limit }) => {
             let which = Which { parked: !pending, waiting: !parked, limit };
-            runtime()?.block_on(events::list(&load()?, which))
+            block_on(events::list(&load()?, which))
         }
-        Command::Events(EventsCommand::Retry { event, .. }) => {
-            runtime()?.block_on(events::retry(&load()?, event))
-        }
-        Command::Backup { file } => runtime()?.block_on(backup::back_up(&load()?, &file)),
+        Command::Events(EventsCommand::Retry { event, .. }) => block_on(events::retry(&load()?, event)),
+        Command::Backup { file } => block_on(backup::back_up(&load()?, &file)),
         Command::Restore { file, keep_sessions } => {
-            runtime()?.block_on(backup::restore(&load()?, &file, keep_sessions))
+            block_on(unless_stopped(backup::restore(&load()?, &file, keep_sessions)))
         }
-        Command::Storage(StorageCommand::Copy(way)) => runtime()?.block_on(storage::copy(&load()?, way)),
+        Command::Storage(StorageCommand::Copy(way)) => block_on(unless_stopped(storage::copy(&load()?, way))),
         Command::Openapi => say(&openapi::text(&openapi::document())
             .map_err(|error| StartError::because("No OpenAPI document", error))?),
         Command::Proxy(wanted) => proxy::print(&Settings::sketch(arguments.config.as_deref())?, &wanted),
@@ -240,12 +251,16 @@ fn tune_hash(target_ms: u64) -> Result<(), StartError> {
     Ok(())
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("doorward")
-        .build()
-        .map_err(|error| StartError::because("No threads could be started", error))
+/// How long a thread that still waits for the disk may take at the end. What it has not committed by then is not done.
+const LAST: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Works to the end.
+fn block_on(work: impl Future<Output = Result<(), StartError>>) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("doorward").build();
+    let runtime = runtime.map_err(|error| StartError::because("No threads could be started", error))?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(LAST);
+    done
 }
 
 /// Writes a line to standard output; that nobody reads it is no error.

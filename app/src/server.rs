@@ -1,8 +1,11 @@
 //! The two listeners, from opening their doors to closing them.
 //!
 //! Public: the API, its documentation, and in development the mailbox. Management: metrics, liveness, readiness, and what
-//! modules in other processes ask; nothing that a user calls. A stop that is asked for first says that Doorward is not ready any more, then closes the
-//! public door and lets what is inside finish, and ends the workers last.
+//! modules in other processes ask; nothing that a user calls.
+//!
+//! While everything is being made, which takes long where tables are changed, the management listener tells that the process
+//! lives and is not ready. A stop that is asked for first says that Doorward is not ready any more, then closes the public door
+//! and lets what is inside finish, and ends the workers and what other services have asked last.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -10,34 +13,46 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::http::header;
+use actix_web::http::{KeepAlive, header};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer, get};
 use contracts::{Error, Module};
-use platform::db::Database;
 use platform::http::{Methods, Problem, Problems, RequestContext, fallback};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use rustls::ServerConfig;
 use utoipa_actix_web::AppExt;
 
 use crate::compose::{self, House};
 use crate::docs::{self, Documents};
+use crate::health::within_reach;
+use crate::pulse::Pulse;
 use crate::settings::Settings;
+use crate::signals::Signals;
 use crate::tls::note_certificate;
 use crate::{StartError, asyncapi, openapi, say};
 
+/// How long somebody in the waiting room may take to ask, and the room to close.
+const SHORT: Duration = Duration::from_secs(1);
+
 /// Runs until it is asked to stop.
 pub(crate) async fn serve(settings: Settings) -> Result<(), StartError> {
+    let mut signals = Signals::listen()?;
+    let tls = settings.server.management.tls.server()?;
     let public = listen("server.public.address", settings.server.public.address)?;
     let management = listen("server.management.address", settings.server.management.address)?;
     let addresses = Addresses { public: bound(&public)?, management: bound(&management)? };
-    let house = compose::house(&settings, addresses.public).await?;
+    let house = tokio::select! {
+        house = start(&settings, addresses.public, &management, tls.clone()) => house?,
+        () = signals.received() => {
+            tracing::info!("Doorward was asked to stop while it started.");
+            return Ok(());
+        }
+    };
 
     let ready = Readiness::default();
     let document = openapi::document();
     let public = welcome(public, &house, &settings, &ready, &document)?;
-    let management = manage(management, &house, &settings, &ready)?;
+    let management = manage(management, tls, &house, &settings, &ready)?;
     let workers = house.work();
-    let signals = Signals::listen()?;
     ready.set(true);
     say(&greeting(&settings, addresses, &house))?;
     tracing::info!(public = %addresses.public, management = %addresses.management, "Doorward is ready.");
@@ -50,12 +65,34 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), StartError> {
         tokio::time::sleep(Duration::from_secs(settings.server.drain_seconds)).await;
         house.end_streams();
         public_door.stop(true).await;
-        workers.end(Duration::from_secs(settings.server.grace_seconds)).await;
-        management_door.stop(false).await;
+        // Both at once, so that a stop never takes longer than the grace twice.
+        let grace = Duration::from_secs(settings.server.grace_seconds);
+        tokio::join!(workers.end(grace), management_door.stop(true));
     };
     let (public, management, ()) = tokio::join!(public, management, stop);
     house.close();
     public.and(management).map_err(|error| StartError::because("A listener failed", error))
+}
+
+/// Makes everything.
+async fn start(
+    settings: &Settings,
+    public: SocketAddr,
+    management: &TcpListener,
+    tls: Option<ServerConfig>,
+) -> Result<House, StartError> {
+    let room = waiting_room(management, tls)?;
+    let door = room.handle();
+    let making = async {
+        let house = compose::house(settings, public).await;
+        // Whoever comes now is answered by what is made next: the listener stays open.
+        door.stop(true).await;
+        house
+    };
+    let (house, room) = tokio::join!(making, room);
+    let house = house?;
+    room.map_err(unserved)?;
+    Ok(house)
 }
 
 #[derive(Clone, Copy)]
@@ -92,7 +129,7 @@ fn welcome(
     let methods = Data::new(Methods::of(document).others("GET"));
     let documents = Data::new(documents);
     let (house, ready, here) = (house.clone(), Data::new(ready.clone()), settings.here());
-    let mailbox = settings.profile.is_development() && here.contains(&Module::Notifications);
+    let mailbox = shows_mailbox(settings);
     let server = HttpServer::new(move || {
         let (app, _) = App::new()
             .wrap(RequestContext)
@@ -115,21 +152,43 @@ fn welcome(
     Ok(server.map_err(unserved)?.run())
 }
 
+/// The management listener while there is nothing behind it yet.
+fn waiting_room(listener: &TcpListener, tls: Option<ServerConfig>) -> Result<Server, StartError> {
+    let listener = listener.try_clone().map_err(unserved)?;
+    let server =
+        HttpServer::new(|| App::new().wrap(RequestContext).service(livez).default_service(web::to(starting)));
+    let server = server
+        .disable_signals()
+        .workers(1)
+        .shutdown_timeout(SHORT.as_secs())
+        .client_request_timeout(SHORT)
+        .keep_alive(KeepAlive::Disabled);
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls),
+        None => server.listen(listener),
+    };
+    Ok(server.map_err(unserved)?.run())
+}
+
+async fn starting() -> Result<HttpResponse, Problem> {
+    Err(Error::unavailable("platform.starting", "The service is starting.").retry_after(1).into())
+}
+
 /// The management listener.
 fn manage(
     listener: TcpListener,
+    tls: Option<ServerConfig>,
     house: &House,
     settings: &Settings,
     ready: &Readiness,
 ) -> Result<Server, StartError> {
-    let tls = settings.server.management.tls.server()?;
     let house = house.clone();
-    let (db, ready) = (Data::new(house.db.clone()), Data::new(ready.clone()));
+    let (pulse, ready) = (Data::from(house.pulse.clone()), Data::new(ready.clone()));
     let methods = Data::new(Methods::default().others("GET"));
     let server = HttpServer::new(move || {
         App::new()
             .wrap(RequestContext)
-            .app_data(db.clone())
+            .app_data(pulse.clone())
             .app_data(ready.clone())
             .app_data(methods.clone())
             .service(livez)
@@ -180,11 +239,14 @@ pub(crate) async fn livez() -> HttpResponse {
 /// a stop was asked for.
 #[utoipa::path(tag = "platform", responses((status = 200, description = "It takes requests."), Problems))]
 #[get("/readyz")]
-pub(crate) async fn readyz(db: Data<Database>, ready: Data<Readiness>) -> Result<HttpResponse, Problem> {
-    db.ping().await?;
-    let open = ready.0.load(Ordering::Relaxed);
-    let closed = || Error::unavailable("platform.stopping", "The service is stopping.").retry_after(1);
-    open.then(|| HttpResponse::Ok().finish()).ok_or_else(|| closed().into())
+pub(crate) async fn readyz(pulse: Data<Pulse>, ready: Data<Readiness>) -> Result<HttpResponse, Problem> {
+    if !ready.0.load(Ordering::Relaxed) {
+        return Err(Error::unavailable("platform.stopping", "The service is stopping.")
+            .retry_after(1)
+            .into());
+    }
+    pulse.check().await?;
+    Ok(HttpResponse::Ok().finish())
 }
 
 /// Metrics in the text format of Prometheus.
@@ -195,42 +257,24 @@ async fn metrics() -> HttpResponse {
         .body(platform::metrics::render())
 }
 
-/// The signals that ask for a stop. Listened for before the start is announced, so that none is missed.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, StartError> {
-        let deaf = |error| StartError::because("Signals can't be listened for", error);
-        Ok(Self {
-            terminate: signal(SignalKind::terminate()).map_err(deaf)?,
-            interrupt: signal(SignalKind::interrupt()).map_err(deaf)?,
-        })
-    }
-
-    async fn received(mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
+/// Whether there is a page with all messages.
+fn shows_mailbox(settings: &Settings) -> bool {
+    settings.profile.is_development() && settings.here().contains(&Module::Notifications)
 }
 
 /// What is printed at the start: where to look.
 fn greeting(settings: &Settings, addresses: Addresses, house: &House) -> String {
     let (profile, engine) = (settings.profile, house.engine());
-    let public = addresses.public;
+    let (public, management) = (within_reach(addresses.public), within_reach(addresses.management));
     let mut lines = vec![format!("Doorward {} · {profile} · {engine}", env!("CARGO_PKG_VERSION"))];
     let mut line = |label: &str, value: &str| lines.push(format!("  {label:<11} {value}"));
     line("API", &format!("http://{public}"));
     line("Docs", &format!("http://{public}/docs"));
-    if settings.profile.is_development() {
+    if shows_mailbox(settings) {
         line("Mailbox", &format!("http://{public}/dev/mailbox"));
     }
     let scheme = if settings.server.management.tls.certificate_file.is_empty() { "http" } else { "https" };
-    line("Management", &format!("{scheme}://{}", addresses.management));
+    line("Management", &format!("{scheme}://{management}"));
     if !settings.has_every_module() {
         line("Modules", &settings.modules.join(", "));
     }

@@ -3,17 +3,20 @@
 //! Each part is owned by its crate; here they are put together, read (defaults, then file, then environment), and
 //! checked as a whole, so that a bad configuration stops the start with a sentence for everything that is wrong.
 
+mod production;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use contracts::Module;
-use platform::http::Proxies;
+use platform::http::{ForwardedHeader, Proxies};
 use platform::settings::{MasterKey, Secret};
 use serde::Deserialize;
 use url::Url;
 
 use crate::effective::{self, Inputs};
+use crate::health::within_reach;
 use crate::limits::LimitSettings;
 use crate::tls::TlsSettings;
 use crate::{StartError, data};
@@ -47,6 +50,9 @@ pub(crate) struct Settings {
     pub(crate) permissions: permissions::Settings,
     pub(crate) notifications: notifications::Settings,
     pub(crate) smtp: notifications::Smtp,
+    /// The names of settings in which a sample was left standing.
+    #[serde(skip)]
+    samples: Vec<String>,
 }
 
 /// What kind of place this is.
@@ -80,6 +86,7 @@ pub(crate) struct ServerSettings {
     pub(crate) drain_seconds: u64,
     pub(crate) grace_seconds: u64,
     pub(crate) trusted_proxies: Vec<String>,
+    pub(crate) forwarded_header: ForwardedHeader,
     pub(crate) header_timeout_ms: u64,
     pub(crate) body_timeout_ms: u64,
 }
@@ -108,7 +115,7 @@ impl ServerSettings {
 
     /// The proxies whose word counts; or the text that names none.
     pub(crate) fn proxies(&self) -> Result<Proxies, String> {
-        Proxies::parse(self.trusted_proxies.iter().map(String::as_str))
+        Proxies::parse(self.trusted_proxies.iter().map(String::as_str), self.forwarded_header)
     }
 }
 
@@ -142,6 +149,20 @@ pub(crate) struct RetentionSettings {
     pub(crate) audit_days: u32,
 }
 
+impl RetentionSettings {
+    /// Events that are forgotten too soon take effect again when they come again.
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if !(1..=3_650).contains(&self.events_days) {
+            problems.push("retention.events_days must be from 1 to 3650.".to_owned());
+        }
+        if self.audit_days > 36_500 {
+            problems.push("retention.audit_days must be from 0 to 36500.".to_owned());
+        }
+        problems
+    }
+}
+
 impl Settings {
     /// Reads the settings: the defaults, then the file, then the environment.
     pub(crate) fn load(file: Option<&Path>) -> Result<Self, StartError> {
@@ -163,9 +184,11 @@ impl Settings {
 
     fn join(file: Option<(&str, &str)>, environment: &[(String, String)]) -> Result<Self, StartError> {
         let read_file = |path: &str| std::fs::read_to_string(path);
-        let mut settings: Self = platform::settings::load(DEFAULTS, file, environment, read_file)
-            .map_err(|error| StartError(error.to_string()))?;
-        if settings.database.url.expose().is_empty() {
+        let loaded = platform::settings::load_with_sources::<Self>(DEFAULTS, file, environment, read_file);
+        let loaded = loaded.map_err(|error| StartError(error.to_string()))?;
+        let mut settings = Self { samples: production::samples(&loaded.values), ..loaded.settings };
+        // Outside of development somebody has to say it: a variable that was forgotten would begin a new installation.
+        if settings.profile.is_development() && settings.database.url.expose().is_empty() {
             let file = settings.data_dir.join("doorward.db");
             settings.database.url = format!("sqlite:{}", file.display()).as_str().into();
         }
@@ -181,24 +204,15 @@ impl Settings {
     fn problems(&self) -> Vec<String> {
         let development = self.profile.is_development();
         let mut problems = Vec::new();
-        if !development && self.public_url.is_empty() {
-            problems.push(
-                "public_url is not set: set it to the address where people reach Doorward, such as \
-                 https://id.example.org."
-                    .to_owned(),
-            );
-        } else if !self.public_url.is_empty() && parse_public_url(&self.public_url).is_none() {
+        let sends_mail = self.here().contains(&Module::Notifications);
+        if !development {
+            problems.extend(production::problems(self, sends_mail));
+        }
+        if !self.public_url.is_empty() && parse_public_url(&self.public_url).is_none() {
             problems.push("public_url must be http(s)://HOST, with no user, query or fragment.".to_owned());
         }
-        if self.secrets.master_key.expose().is_empty() {
-            if !development {
-                problems.push(
-                    "secrets.master_key is not set: set it to 32 random bytes in base64, the same for every replica \
-                     (`openssl rand -base64 32`)."
-                        .to_owned(),
-                );
-            }
-        } else if let Err(error) = MasterKey::parse(self.secrets.master_key.expose()) {
+        let key = self.secrets.master_key.expose();
+        if let Some(error) = MasterKey::parse(key).err().filter(|_| !key.is_empty()) {
             problems.push(format!("secrets.master_key can't be used: {error}"));
         }
         problems.extend(self.problems_of_modules());
@@ -206,14 +220,30 @@ impl Settings {
         problems.extend(self.server.management.tls.problems());
         problems.extend(self.database.problems());
         problems.extend(self.limits.problems());
+        problems.extend(self.log.problems());
+        problems.extend(self.outbox.problems());
+        problems.extend(self.bus.problems());
         problems.extend(self.rabbitmq.problems(self.outbox.deadline_ms));
+        problems.extend(self.retention.problems());
         problems.extend(self.cache.problems());
         problems.extend(self.redis.problems());
         problems.extend(self.auth.problems());
         problems.extend(self.users.problems());
+        problems.extend(self.problems_of_permissions());
         problems.extend(self.notifications.problems());
-        if self.here().contains(&Module::Notifications) {
+        if sends_mail {
             problems.extend(self.smtp.problems(development));
+        }
+        problems
+    }
+
+    fn problems_of_permissions(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.permissions.keep_ended_days > 3_650 {
+            problems.push("permissions.keep_ended_days must be from 0 to 3650.".to_owned());
+        }
+        if !(1..=86_400).contains(&self.permissions.sweep_interval_seconds) {
+            problems.push("permissions.sweep_interval_seconds must be from 1 to 86400.".to_owned());
         }
         problems
     }
@@ -274,8 +304,10 @@ impl Settings {
 
     /// Where people reach Doorward; in development the public listener, when nothing else is said.
     pub(crate) fn public_url(&self, listener: SocketAddr) -> Result<Url, StartError> {
-        let text =
-            if self.public_url.is_empty() { format!("http://{listener}") } else { self.public_url.clone() };
+        let text = match self.public_url.as_str() {
+            "" => format!("http://{}", within_reach(listener)),
+            said => said.to_owned(),
+        };
         parse_public_url(&text).ok_or_else(|| StartError(format!("{text} can't be used as public_url.")))
     }
 
@@ -346,7 +378,7 @@ mod tests {
     fn the_files_beside_it_hold_known_settings_only() {
         join(include_str!("../../config/development.toml"), &[]).unwrap();
         let told = join(include_str!("../../config/production.toml"), &[]).unwrap_err();
-        for setting in ["public_url", "secrets.master_key", "smtp.url"] {
+        for setting in ["public_url", "secrets.master_key", "database.url", "smtp.url"] {
             assert!(told.contains(setting), "{told}");
         }
     }
@@ -380,7 +412,8 @@ mod tests {
             ("DOORWARD_PROFILE", "production"),
             ("DOORWARD__PUBLIC_URL", "https://id.example.org"),
             ("DOORWARD__SECRETS__MASTER_KEY", key.as_str()),
-            ("DOORWARD__SMTP__URL", "smtps://user:word@mail.example.org"),
+            ("DOORWARD__DATABASE__URL", "sqlite:/data/doorward.db"),
+            ("DOORWARD__SMTP__URL", "smtps://user:word@mail.internal"),
             ("DOORWARD__SMTP__FROM", "mail@example.org"),
         ];
         let settings = join("", &environment).unwrap();
@@ -392,15 +425,54 @@ mod tests {
             assert!(join("", &some).unwrap_err().contains(&setting), "{setting} is not asked for");
         }
         // Only who sends mail needs a mail server.
-        let mut auth = environment[..3].to_vec();
+        let mut auth = environment[..4].to_vec();
         auth.push(("DOORWARD__MODULES", "auth"));
         let told = join("", &auth).unwrap_err();
         assert!(told.contains("peers.users") && !told.contains("smtp"), "{told}");
         let mut sample = environment.to_vec();
         sample[2].1 = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
         assert!(join("", &sample).unwrap_err().contains("secrets.master_key"));
-        let mut odd = environment.to_vec();
-        odd[1].1 = "javascript:alert(1)";
-        assert!(join("", &odd).unwrap_err().contains("public_url"));
+        for (place, odd, setting) in [
+            (1, "javascript:alert(1)", "public_url"),
+            (1, "http://id.example.org", "public_url must begin with https"),
+            (4, "smtps://USER:PASSWORD@mail.example.org", "smtp.url is still a sample"),
+        ] {
+            let mut some = environment.to_vec();
+            some[place].1 = odd;
+            let told = join("", &some).unwrap_err();
+            assert!(told.contains(setting) && !told.contains(odd), "{told}");
+        }
+        let mut local = environment.to_vec();
+        local[1].1 = "http://localhost:8080";
+        join("", &local).unwrap();
+    }
+
+    #[test]
+    fn what_would_deliver_nothing_or_forget_too_soon_stops_the_start() {
+        for (key, value) in [
+            ("OUTBOX__BATCH", "0"),
+            ("OUTBOX__LEASE_MS", "10000"),
+            ("BUS__MAX_ATTEMPTS", "0"),
+            ("BUS__CONCURRENCY", "0"),
+            ("BUS__LEASE_MS", "10000"),
+            ("RETENTION__EVENTS_DAYS", "0"),
+            ("RETENTION__AUDIT_DAYS", "40000"),
+            ("PERMISSIONS__SWEEP_INTERVAL_SECONDS", "0"),
+            ("LOG__FILTER", "info,platform=loud"),
+        ] {
+            let setting = key.replace("__", ".").to_lowercase();
+            let told = join("", &[(&format!("DOORWARD__{key}"), value)]).unwrap_err();
+            assert!(told.contains(&setting) && told.lines().count() == 1, "{key}: {told}");
+        }
+        join("", &[("DOORWARD__RETENTION__AUDIT_DAYS", "0")]).unwrap();
+    }
+
+    #[test]
+    fn links_lead_to_a_listener_for_every_address_by_one_of_them() {
+        let settings = join("", &[]).unwrap();
+        let link = |listener: &str| settings.public_url(listener.parse().unwrap()).unwrap().to_string();
+        assert_eq!(link("0.0.0.0:8080"), "http://127.0.0.1:8080/");
+        assert_eq!(link("[::]:8080"), "http://[::1]:8080/");
+        assert_eq!(link("10.0.0.1:8080"), "http://10.0.0.1:8080/");
     }
 }

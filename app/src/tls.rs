@@ -59,27 +59,29 @@ impl TlsSettings {
             return Ok(None);
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let chain = certificates("certificate_file", &self.certificate_file)?;
+        let chain = certificates("server.management.tls.certificate_file", &self.certificate_file)?;
         let key = PrivateKeyDer::from_pem_file(Path::new(&self.key_file))
-            .map_err(|error| unusable("key_file", error))?;
+            .map_err(|error| unusable("server.management.tls.key_file", error))?;
         let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(|error| unusable("certificate_file", error))?;
+            .map_err(|error| unusable("server.management.tls.certificate_file", error))?;
         let config = if self.asks_for_certificates() {
             let mut roots = RootCertStore::empty();
-            for authority in certificates("client_ca_file", &self.client_ca_file)? {
-                roots.add(authority).map_err(|error| unusable("client_ca_file", error))?;
+            for authority in certificates("server.management.tls.client_ca_file", &self.client_ca_file)? {
+                roots
+                    .add(authority)
+                    .map_err(|error| unusable("server.management.tls.client_ca_file", error))?;
             }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
                 .allow_unauthenticated()
                 .build()
-                .map_err(|error| unusable("client_ca_file", error))?;
+                .map_err(|error| unusable("server.management.tls.client_ca_file", error))?;
             config.with_client_cert_verifier(verifier)
         } else {
             config.with_no_client_auth()
         };
         let config = config.with_single_cert(chain, key);
-        config.map(Some).map_err(|error| unusable("certificate_file", error))
+        config.map(Some).map_err(|error| unusable("server.management.tls.certificate_file", error))
     }
 }
 
@@ -91,9 +93,12 @@ pub(crate) fn note_certificate(connection: &dyn Any, notes: &mut Extensions) {
     }
 }
 
-fn certificates(setting: &str, file: &str) -> Result<Vec<CertificateDer<'static>>, StartError> {
-    let read =
-        CertificateDer::pem_file_iter(Path::new(file)).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+/// The certificates in a file that a setting names.
+pub(crate) fn certificates(
+    setting: &str,
+    file: impl AsRef<Path>,
+) -> Result<Vec<CertificateDer<'static>>, StartError> {
+    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match read {
         Ok(found) if found.is_empty() => Err(unusable(setting, "it holds no certificate")),
         Ok(found) => Ok(found),
@@ -102,5 +107,5 @@ fn certificates(setting: &str, file: &str) -> Result<Vec<CertificateDer<'static>
 }
 
 fn unusable(setting: &str, error: impl std::fmt::Display) -> StartError {
-    StartError::because(&format!("server.management.tls.{setting} can't be used"), error)
+    StartError::because(&format!("{setting} can't be used"), error)
 }

@@ -240,7 +240,7 @@ contract! {
         long create_account(CreateAccount) -> Account, by &[Module::Users];
         /// Changes an account. `NotFound` when there is none, `Conflict` when the revision is another one, the new
         /// address has an owner, or nobody would be left who is administrator.
-        once change_account(ChangeAccount) -> Account, by &[Module::Users];
+        long change_account(ChangeAccount) -> Account, by &[Module::Users];
         /// Takes over accounts from elsewhere.
         long import_accounts(ImportAccounts) -> ImportedAccounts, by &[Module::Users];
         /// Accounts in the order of their ids, deleted ones too, until they are purged.

@@ -114,6 +114,23 @@ pub struct Standing {
     pub active: bool,
 }
 
+/// Asks whom of these people somebody may not have at his disposal, because they may do something that he may not: who
+/// could change their address would soon be them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindOutranking {
+    /// Who wants to change their accounts.
+    pub actor: UserId,
+    /// Whose accounts; at most a thousand.
+    pub users: Vec<UserId>,
+}
+
+/// Those who may do something that the actor may not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outranking {
+    /// In no order.
+    pub users: Vec<UserId>,
+}
+
 contract! {
     /// What other modules may ask of permissions.
     "permissions" Permissions / RemotePermissions / permissions_routes {
@@ -123,6 +140,9 @@ contract! {
         repeatable assign_role(AssignRole) -> AssignedRole, by &[Module::Auth];
         /// Notes whether a person's account can be used. `Conflict` when no administrator would be left.
         repeatable set_standing(SetStanding) -> Standing, by &[Module::Auth];
+        /// Who of these people holds something that the actor does not hold, everywhere and as long. People that nobody
+        /// knows may hold roles as well.
+        repeatable find_outranking(FindOutranking) -> Outranking, by &[Module::Users];
         /// Everything permissions knows about a person: `role_assignments`, `groups`.
         repeatable export_person(ExportPerson) -> PersonalData, by &[Module::Users];
     }

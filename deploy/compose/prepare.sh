@@ -44,9 +44,11 @@ doorward() {
     fi
 }
 
+# In place: a container that runs sees the file that was there at its start, and no other one of the same name.
 proxy() {
     doorward proxy haproxy --listen 0.0.0.0:8443 --certificate /run/secrets/site.pem "$@" >"$made/.haproxy"
-    mv "$made/.haproxy" "$made/haproxy.$shape.cfg"
+    cat "$made/.haproxy" >"$made/haproxy.$shape.cfg"
+    rm "$made/.haproxy"
 }
 
 modules=(auth users permissions notifications)
@@ -96,6 +98,7 @@ if [ "$shape" = services ]; then
 fi
 
 printf 'prepare: %s holds what is needed.\n' "$made"
-! grep -q mail.example.org "$made/smtp_url" || printf 'prepare: write the url of your mail server into %s.\n' "$made/smtp_url"
+! grep -q mail.example.org "$made/smtp_url" ||
+    printf 'prepare: write the url of your mail server into %s: Doorward does not start before.\n' "$made/smtp_url"
 [ "$shape" = embedded ] || [ -e "$made/site.pem" ] ||
     printf 'prepare: put the certificate, with its private key in the same file, into %s.\n' "$made/site.pem"

@@ -193,9 +193,10 @@ pub async fn sweep(tx: &mut DbConn, before: Time) -> db::Result<usize> {
     store::delete(tx, old).await
 }
 
-/// Takes out of the trail what tells of a person who is gone: of every entry about or by that person the values before
-/// and after, the client's address, and what the client said it is. What was done, when, and the person's id as a
-/// pseudonym stay. Tells how many entries there were.
+/// Takes out of the trail what tells of a person who is gone: the values before and after of every entry about that
+/// person; the client's address, and what the client said it is, of every entry about or by that person. What was done,
+/// when, to whom, and the person's id as a pseudonym stay: what an administrator did to others is still told when he is
+/// gone. Tells how many entries there were.
 ///
 /// # Errors
 /// When the database does not answer.

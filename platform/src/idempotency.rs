@@ -12,7 +12,7 @@ use contracts::{Error, Time, UserId};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::db::{self, DbConn, Work};
+use crate::db::{self, Database, DbConn, Work};
 
 /// How long an answer is kept: 24 hours.
 pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -24,7 +24,7 @@ pub struct IdempotencyKey {
     pub key: String,
     /// Where the key counts: the caller, the method and the path. Two callers can't see each other's answers.
     pub scope: String,
-    /// SHA-256 of the body: a key is good for one body.
+    /// HMAC-SHA-256 of the body, under a key of this installation: an idempotency key is good for one body.
     pub fingerprint: [u8; 32],
 }
 
@@ -95,13 +95,26 @@ pub async fn sweep(tx: &mut DbConn, before: Time) -> db::Result<usize> {
     store::delete_expired(tx, expired, before).await
 }
 
-/// Forgets the answers that name a person who is gone; their keys are as good as new. Reads every kept answer: for
-/// background work.
+/// Forgets the answers that name a person who is gone, in ranges, each by itself; their keys are as good as new.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn forget(tx: &mut DbConn, person: UserId) -> db::Result<usize> {
-    store::forget(tx, person).await
+pub(crate) async fn forget(db: &Database, person: UserId) -> db::Result<usize> {
+    let (mut forgotten, mut after) = (0, None);
+    loop {
+        let (last, theirs) = {
+            let mut c = db.read().await?;
+            let keys = store::range(&mut c, after, crate::SWEEP_BATCH).await?;
+            (keys.last().cloned(), store::naming(&mut c, keys, person).await?)
+        };
+        if !theirs.is_empty() {
+            forgotten += store::delete_naming(&mut *db.write().await?, theirs, person).await?;
+        }
+        if last.is_none() {
+            return Ok(forgotten);
+        }
+        after = last;
+    }
 }
 
 fn reused() -> Error {

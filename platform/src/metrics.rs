@@ -8,11 +8,14 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics::{
+    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 const REQUESTS: &str = "doorward_http_requests_total";
 const SECONDS: &str = "doorward_http_request_seconds";
+const BUILD: &str = "doorward_build_info";
 
 /// Upper bounds in seconds. An Argon2id hash takes about 20 ms; a request is expected to end within 10 s.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -46,6 +49,8 @@ fn start() -> Option<PrometheusHandle> {
     for (name, text) in CACHE {
         describe_counter!(name, text);
     }
+    describe_gauge!(BUILD, "Always 1; the version is its label.");
+    gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Some(handle)
 }
 

@@ -13,24 +13,25 @@ pub use crate::bus::desks::{Parked, parked, retry};
 pub use relay::Relay;
 pub use store::Waiting;
 
-use crate::db::{self, DbConn};
+use crate::db::{self, Database, DbConn};
 
 /// How the relay works.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// How often to look for events without being woken, in milliseconds: finds those of other replicas that died,
-    /// and those whose next attempt has come.
+    /// How often to look for events without being woken, in milliseconds, 10 to 600000: finds those of other replicas
+    /// that died, and those whose next attempt has come.
     pub poll_interval_ms: u64,
-    /// How many events are handed over together.
+    /// How many events are handed over together, 1 to 10000.
     pub batch: u32,
-    /// How long the bus may take for one hand-over, in milliseconds.
+    /// How long the bus may take for one hand-over, in milliseconds, 100 to 600000.
     pub deadline_ms: u64,
-    /// How long claimed events stay with a relay that no longer answers, in milliseconds; at least three deadlines.
+    /// How long claimed events stay with a relay that no longer answers, in milliseconds; at least three deadlines, and
+    /// at most a day.
     pub lease_ms: u64,
-    /// The longest wait after a first failure, in milliseconds.
+    /// The longest wait after a first failure, in milliseconds, 1 to 3600000.
     pub backoff_base_ms: u64,
-    /// The longest wait of all, in milliseconds.
+    /// The longest wait of all, in milliseconds; not less than the base, and at most a day.
     pub backoff_max_ms: u64,
 }
 
@@ -46,6 +47,42 @@ impl Default for Settings {
         }
     }
 }
+
+impl Settings {
+    /// Everything that is wrong, a sentence each.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        // Everything is handed over together, and once more each alone; the third part is for writing down how it went.
+        let least = self.deadline_ms.saturating_mul(3);
+        let ranges = [
+            ("poll_interval_ms", self.poll_interval_ms, 10..=600_000),
+            ("batch", u64::from(self.batch), 1..=10_000),
+            ("deadline_ms", self.deadline_ms, 100..=600_000),
+            ("backoff_base_ms", self.backoff_base_ms, 1..=3_600_000),
+        ];
+        let mut problems: Vec<String> = ranges
+            .into_iter()
+            .filter(|(_, value, range)| !range.contains(value))
+            .map(|(name, _, range)| {
+                format!("outbox.{name} must be from {} to {}.", range.start(), range.end())
+            })
+            .collect();
+        if !(least..=LONGEST_MS).contains(&self.lease_ms) {
+            problems.push(format!(
+                "outbox.lease_ms must be at least three times outbox.deadline_ms, and at most {LONGEST_MS}."
+            ));
+        }
+        if !(self.backoff_base_ms..=LONGEST_MS).contains(&self.backoff_max_ms) {
+            problems.push(format!(
+                "outbox.backoff_max_ms must not be less than outbox.backoff_base_ms, and at most {LONGEST_MS}."
+            ));
+        }
+        problems
+    }
+}
+
+/// A day, in milliseconds.
+const LONGEST_MS: u64 = 86_400_000;
 
 /// Emits a fact in the caller's transaction.
 ///
@@ -89,11 +126,46 @@ pub async fn release(tx: &mut DbConn) -> db::Result<usize> {
 
 /// Forgets every event that names a person who is gone: those the bus has taken, and what subscribers have got
 /// or given up. What is still on its way stays, so that everybody hears that the person is gone. Tells how many there
-/// were. Reads every kept event: for background work.
+/// were.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn forget(tx: &mut DbConn, person: UserId) -> db::Result<usize> {
-    let events = store::forget(tx, person).await?;
-    Ok(events + crate::bus::desks::forget(tx, person).await?)
+pub(crate) async fn forget(db: &Database, person: UserId) -> db::Result<usize> {
+    let (mut forgotten, mut after) = (0, None);
+    loop {
+        let (last, theirs) = {
+            let mut c = db.read().await?;
+            let ids = store::range(&mut c, after, crate::SWEEP_BATCH).await?;
+            (ids.last().copied(), store::naming(&mut c, ids, person).await?)
+        };
+        if !theirs.is_empty() {
+            forgotten += store::delete_done(&mut *db.write().await?, theirs).await?;
+        }
+        if last.is_none() {
+            return Ok(forgotten + crate::bus::desks::forget(db, person).await?);
+        }
+        after = last;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_fit_for_use_and_what_would_hand_nothing_over_is_told() {
+        assert_eq!(Settings::default().problems(), Vec::<String>::new());
+        let wrong = Settings {
+            poll_interval_ms: 0,
+            batch: 0,
+            deadline_ms: 0,
+            backoff_base_ms: 0,
+            lease_ms: u64::MAX,
+            backoff_max_ms: u64::MAX,
+        };
+        assert_eq!(wrong.problems().len(), 6);
+        let short = Settings { lease_ms: 29_999, backoff_max_ms: 999, ..Settings::default() };
+        let told = short.problems().join("\n");
+        assert!(told.contains("outbox.lease_ms") && told.contains("outbox.backoff_max_ms"), "{told}");
+    }
 }

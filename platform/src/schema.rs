@@ -80,6 +80,7 @@ diesel::table! {
     platform_replicas (id) {
         id -> Text,
         beat -> BigInt,
+        lease_ms -> BigInt,
         seen_at -> Timestamptz,
     }
 }

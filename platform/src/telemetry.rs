@@ -7,11 +7,11 @@ use std::io::{self, Write};
 use std::panic::PanicHookInfo;
 
 use serde::{Deserialize, Serialize};
+use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
-use url::Url;
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,12 +40,25 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// Everything that is wrong, a sentence each.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let wrong = self.parsed().err();
+        wrong.map(|error| format!("log.filter can't be read: {error}.")).into_iter().collect()
+    }
+
+    fn parsed(&self) -> Result<EnvFilter, ParseError> {
+        EnvFilter::builder().parse(format!("{QUIET},{}", self.filter))
+    }
+}
+
 /// Why logging could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The filter can't be read.
     #[error("the log filter can't be read: {0}")]
-    Filter(#[from] tracing_subscriber::filter::ParseError),
+    Filter(#[from] ParseError),
     /// Something in this process logs already.
     #[error("logging was started before")]
     Started(#[from] tracing_subscriber::util::TryInitError),
@@ -53,15 +66,16 @@ pub enum Error {
 
 /// The web server calls it an error when somebody sends what is no HTTP. It is theirs, they are answered 400, and who
 /// reads the log is not to be woken for it. The client of RabbitMQ writes whole messages into the log when they are
-/// returned, and calls an end of a connection an error that is told by whoever makes the next one.
-const QUIET: &str = "actix_http::h1::dispatcher=off,lapin=off";
+/// returned, and calls an end of a connection an error that is told by whoever makes the next one. Threads of the web server
+/// that begin and end are nobody's news.
+const QUIET: &str = "actix_http::h1::dispatcher=off,actix_server=warn,lapin=off";
 
 /// Starts logging to standard error, and makes panics log lines.
 ///
 /// # Errors
 /// When the filter can't be read, or logging was started before.
 pub fn init(settings: &Settings) -> Result<(), Error> {
-    let filter = EnvFilter::builder().parse(format!("{QUIET},{}", settings.filter))?;
+    let filter = settings.parsed()?;
     Registry::default().with(layer(settings.format, OneLine(io::stderr)).with_filter(filter)).try_init()?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
@@ -143,20 +157,6 @@ fn is_unsafe(character: char) -> bool {
         || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// An address as it may be shown: without password and query. What is no URL, such as a path, stays as it is.
-#[must_use]
-pub fn redacted_url(text: &str) -> String {
-    let Ok(mut url) = Url::parse(text) else {
-        return text.to_owned();
-    };
-    if url.password().is_some() && url.set_password(Some("***")).is_err() {
-        return "***".to_owned();
-    }
-    url.set_query(None);
-    url.set_fragment(None);
-    url.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
@@ -210,17 +210,9 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_shown_without_its_password() {
-        for (text, shown) in [
-            (
-                "postgres://doorward:hunter2@db:5432/doorward?sslmode=require",
-                "postgres://doorward:***@db:5432/doorward",
-            ),
-            ("redis://:hunter2@cache:6379/0", "redis://:***@cache:6379/0"),
-            ("sqlite:doorward-data/doorward.db", "sqlite:doorward-data/doorward.db"),
-            ("/var/lib/doorward", "/var/lib/doorward"),
-        ] {
-            assert_eq!(redacted_url(text), shown);
-        }
+    fn a_filter_that_can_not_be_read_is_told() {
+        let with = |filter: &str| Settings { filter: filter.to_owned(), ..Settings::default() }.problems();
+        assert_eq!(with("info,platform=debug"), Vec::<String>::new());
+        assert!(with("info,platform=loud").join("").starts_with("log.filter can't be read"));
     }
 }

@@ -13,7 +13,8 @@ use contracts::auth::{
 };
 use contracts::notifications::{Notifications, QueuedNotification, Recipient, SendNotification};
 use contracts::permissions::{
-    AssignRole, AssignedRole, Decision, Evaluate, Permissions, Reason, SetStanding, Standing, Subject,
+    AssignRole, AssignedRole, Decision, Evaluate, FindOutranking, Outranking, Permissions, Reason,
+    SetStanding, Standing, Subject,
 };
 use contracts::users::{FindProfile, Profile, Users};
 use contracts::{
@@ -79,6 +80,11 @@ impl FakeAuth {
     /// Logs a person out.
     pub fn end_session(&self, user: UserId, session: SessionId) {
         held(&self.0).sessions.remove(&CheckSession { user, session });
+    }
+
+    /// Logs a person out everywhere.
+    pub fn end_sessions(&self, user: UserId) {
+        held(&self.0).sessions.retain(|it| it.user != user);
     }
 
     /// Opens a request that links can be minted for.
@@ -266,6 +272,7 @@ struct PermissionsState {
     assigned: Vec<(AssignmentId, AssignRole)>,
     administrators: HashSet<UserId>,
     inactive: HashSet<UserId>,
+    outranking: HashSet<UserId>,
     loses_answers: bool,
 }
 
@@ -280,6 +287,12 @@ impl FakePermissions {
         held(&self.0).granted.insert((Subject::user(user), resource.to_owned(), action.to_owned()));
     }
 
+    /// Takes such a permission away again.
+    pub fn refuse(&self, user: UserId, permission: &str) {
+        let (resource, action) = permission.split_once(':').unwrap();
+        held(&self.0).granted.remove(&(Subject::user(user), resource.to_owned(), action.to_owned()));
+    }
+
     /// Makes a role known, so that it can be assigned.
     pub fn add_role(&self, role: &str) {
         held(&self.0).roles.insert(role.to_owned());
@@ -288,6 +301,11 @@ impl FakePermissions {
     /// Makes somebody an administrator whose leaving is guarded.
     pub fn add_administrator(&self, user: UserId) {
         held(&self.0).administrators.insert(user);
+    }
+
+    /// Makes somebody outrank everybody but himself.
+    pub fn add_outranking(&self, user: UserId) {
+        held(&self.0).outranking.insert(user);
     }
 
     /// From now on does what it is told about standings, and its answers get lost; or answers again.
@@ -345,6 +363,17 @@ impl Permissions for FakePermissions {
             state.inactive.insert(ask.user);
         }
         if state.loses_answers { Err(contracts::wire::gone()) } else { Ok(Standing { active: ask.active }) }
+    }
+
+    async fn find_outranking(&self, _: &Caller, ask: FindOutranking) -> Result<Outranking> {
+        if ask.users.len() > 1_000 {
+            let text = "At most 1000 people are looked at at once.";
+            return Err(Error::invalid("platform.invalid_input", text).at("/users", "too_many", text));
+        }
+        let state = held(&self.0);
+        let outranks = |user: &UserId| *user != ask.actor && state.outranking.contains(user);
+        let users: HashSet<UserId> = ask.users.into_iter().filter(outranks).collect();
+        Ok(Outranking { users: users.into_iter().collect() })
     }
 
     async fn export_person(&self, _: &Caller, ask: ExportPerson) -> Result<PersonalData> {

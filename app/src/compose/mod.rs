@@ -5,6 +5,7 @@
 //! back: whoever must tell something does so by an event.
 
 mod far;
+mod files;
 mod here;
 
 use std::fs::File;
@@ -26,7 +27,7 @@ use platform::bus::{Bus, Desks, RabbitBus, Subscription};
 use platform::cache::{Cache, Caches};
 use platform::clock::Clock;
 use platform::db::{Database, Db, Migrations};
-use platform::http::{BodyDeadline, Cursors, Gate, Limits, Proxies, admit_service};
+use platform::http::{BodyDeadline, Cursors, Fingerprints, Gate, Limits, Proxies, admit_service};
 use platform::limits::Global;
 use platform::outbox::{self, Relay};
 use platform::redis::Redis;
@@ -35,17 +36,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::WholeTrail;
 use crate::export::Exporter;
+use crate::pulse::Pulse;
 use crate::settings::Settings;
 use crate::sweep::Sweeper;
 use crate::workers::Workers;
 use crate::{StartError, data, openapi, say};
 use far::{Far, FarKeys};
+pub(crate) use files::look_over;
 use here::Here;
 
 /// Everything that requests and workers need. Cloning gives the same one.
 #[derive(Clone)]
 pub(crate) struct House {
     pub(crate) db: Database,
+    /// Whether the database answers.
+    pub(crate) pulse: Arc<Pulse>,
     /// The link for the first administrator, while there is none.
     pub(crate) setup_link: Option<Arc<auth::SetupLink>>,
     here: Here,
@@ -56,6 +61,7 @@ pub(crate) struct House {
     exporter: Arc<Exporter>,
     gate: Gate,
     cursors: Cursors,
+    fingerprints: Fingerprints,
     desks: Arc<Desks>,
     broker: Option<Arc<RabbitBus>>,
     relay: Arc<Relay>,
@@ -98,7 +104,7 @@ async fn prepare(settings: &Settings) -> Result<Vec<String>, StartError> {
     data::make(&settings.data_dir)?;
     Database::migrate_part(&settings.database, &needed(settings), &MIGRATIONS)
         .await
-        .map_err(|error| StartError::because("The database can't be brought up to date", error))
+        .map_err(|error| StartError::caused("The database can't be brought up to date", &error))
 }
 
 /// Makes everything, on a database that is up to date.
@@ -109,10 +115,11 @@ pub(crate) async fn house(settings: &Settings, public: SocketAddr) -> Result<Hou
     data::make(&settings.data_dir)?;
     let lock = settings.database.url.sqlite_path().map(|path| data::lock(&path)).transpose()?;
     prepare(settings).await?;
-    let unusable = |error: platform::db::Error| StartError::because("The database can't be used", error);
+    let unusable = |error: platform::db::Error| StartError::caused("The database can't be used", &error);
     let db = Database::open(&settings.database).await.map_err(unusable)?;
     let house = build(settings, db, public).await;
-    let house = house.map_err(|error| StartError::because("Doorward can't be put together", error))?;
+    let house =
+        house.map_err(|error| StartError::caused("Doorward can't be put together", error.as_ref()))?;
     if lock.is_some() {
         house.take_over().await.map_err(unusable)?;
     }
@@ -139,7 +146,7 @@ pub(crate) async fn auth_alone(settings: &Settings) -> Result<auth::Service, Sta
     if !served {
         prepare(settings).await?;
     }
-    let unusable = |error: platform::db::Error| StartError::because("The database can't be used", error);
+    let unusable = |error: platform::db::Error| StartError::caused("The database can't be used", &error);
     let db = Database::open(&settings.database).await.map_err(unusable)?;
     let clock = Clock::system();
     // It keeps nothing, and what it changes is made known to those who do.
@@ -149,7 +156,7 @@ pub(crate) async fn auth_alone(settings: &Settings) -> Result<auth::Service, Sta
         false => Caches::shared(&none, db.clone(), clock.clone(), None),
     };
     let (master_key, unfit) =
-        (settings.master_key()?, |error| StartError::because("Doorward can't be put together", error));
+        (settings.master_key()?, |error: Error| StartError::caused("Doorward can't be put together", &error));
     let permissions: Arc<dyn Permissions> = if here.contains(&Module::Permissions) {
         let settings = settings.permissions.clone();
         Arc::new(permissions::Service::new(db.clone(), clock.clone(), settings, &caches))
@@ -177,6 +184,7 @@ async fn build(
     let (clock, master_key) = (Clock::system(), settings.master_key()?);
     let public_url = settings.public_url(public)?;
     let redis = Redis::open(&settings.redis)?;
+    let pulse = Arc::new(Pulse::new(&settings.database, db.clone()).await?);
     let caches = caches(settings, &db, &clock, redis.as_ref()).await?;
     let (modules, far) = (settings.here(), Far::new(settings, &master_key, &clock)?);
     let lives_here = |module: Module| modules.contains(&module);
@@ -208,8 +216,15 @@ async fn build(
         None => Arc::new(RemoteAuth(far.to(Module::Auth)?)),
     };
     let own_users = lives_here(Module::Users).then(|| {
-        let settings = settings.users.clone();
-        Arc::new(users::Service::new(db.clone(), clock.clone(), auth.clone(), settings, &caches))
+        let parts = users::Parts {
+            db: db.clone(),
+            clock: clock.clone(),
+            auth: auth.clone(),
+            permissions: permissions.clone(),
+            settings: settings.users.clone(),
+            master_key: master_key.clone(),
+        };
+        Arc::new(users::Service::new(parts, &caches))
     });
     let users: Arc<dyn Users> = match &own_users {
         Some(own) => own.clone(),
@@ -276,6 +291,7 @@ async fn build(
         None => None,
     };
     let cursors = Cursors::new(&master_key.derive("cursors"));
+    let fingerprints = Fingerprints::new(&master_key.derive("fingerprints"));
     let own_trail: Arc<dyn Trail> = Arc::new(OwnTrail(db.clone()));
     let trail = Arc::new(WholeTrail::new(std::iter::once(own_trail).chain(far.trails()).collect()));
     let exporter = Arc::new(Exporter {
@@ -297,6 +313,7 @@ async fn build(
     let sweeper = Arc::new(Sweeper::new(db.clone(), clock, settings.retention.clone()));
     Ok(House {
         db,
+        pulse,
         setup_link,
         here,
         far,
@@ -305,6 +322,7 @@ async fn build(
         exporter,
         gate,
         cursors,
+        fingerprints,
         desks,
         broker,
         relay,
@@ -393,7 +411,9 @@ impl House {
     pub(crate) fn furnish(&self, app: &mut ServiceConfig) {
         app.app_data(Data::new(self.gate.clone()))
             .app_data(Data::new(self.cursors.clone()))
+            .app_data(Data::new(self.fingerprints.clone()))
             .app_data(Data::new(self.db.clone()))
+            .app_data(Data::from(self.pulse.clone()))
             .app_data(self.limits.clone())
             .app_data(self.proxies.clone())
             .app_data(Data::new(self.body_deadline))
@@ -415,7 +435,7 @@ impl House {
     /// Starts what runs beside requests.
     pub(crate) fn work(&self) -> Workers {
         let mut workers = Workers::new();
-        let House { desks, broker, relay, sweeper, caches, redis, far_keys, db, .. } = self.clone();
+        let House { desks, broker, relay, sweeper, caches, redis, far_keys, db, pulse, .. } = self.clone();
         workers.start("caches", move |stop| {
             let caches = caches.clone();
             async move { caches.run(stop).await }
@@ -435,6 +455,7 @@ impl House {
             let db = db.clone();
             async move { db.hear_others(stop).await }
         });
+        workers.start("pulse", move |stop| owned(&pulse, |it| async move { it.run(stop).await }));
         workers.start("metrics", upkeep);
         workers.start("sweep", move |stop| owned(&sweeper, |it| async move { it.run(stop).await }));
         if let Some(keys) = far_keys {
@@ -452,6 +473,7 @@ impl House {
     /// Ends the use of the database.
     pub(crate) fn close(&self) {
         self.db.close();
+        self.pulse.close();
     }
 }
 

@@ -30,6 +30,7 @@ fn no_secret_is_made_up_outside_of_development() {
             ("DOORWARD_PROFILE", "production"),
             ("DOORWARD__PUBLIC_URL", "https://id.example.org"),
             ("DOORWARD__SECRETS__MASTER_KEY", key),
+            ("DOORWARD__DATABASE__URL", "sqlite:doorward.db"),
             ("DOORWARD__SMTP__URL", "smtp://127.0.0.1:1"),
             ("DOORWARD__SMTP__FROM", "mail@example.org"),
         ]
@@ -52,6 +53,20 @@ fn no_secret_is_made_up_outside_of_development() {
 }
 
 #[test]
+fn outside_of_development_nobody_starts_on_a_database_that_was_not_named() {
+    let key = platform::settings::MasterKey::generate().unwrap().to_base64();
+    let (started, told) = start(&[
+        ("DOORWARD_PROFILE", "production"),
+        ("DOORWARD__PUBLIC_URL", "https://id.example.org"),
+        ("DOORWARD__SECRETS__MASTER_KEY", key.as_str()),
+        ("DOORWARD__SMTP__URL", "smtp://127.0.0.1:1"),
+        ("DOORWARD__SMTP__FROM", "mail@example.org"),
+    ]);
+    assert!(!started && told.contains("database.url is not set"), "{told}");
+    assert!(!told.contains("Set-up"), "{told}");
+}
+
+#[test]
 fn a_bad_setting_is_told_and_its_value_is_not() {
     for (name, value, hint) in [
         ("DOORWARD__DATABASE__URL", "postgres://dbuser:hunter2@127.0.0.1:1/private", "database"),
@@ -61,6 +76,8 @@ fn a_bad_setting_is_told_and_its_value_is_not() {
         ("DOORWARD__SERVER__TRUSTED_PROXIES", "0.0.0.0/0", "server.trusted_proxies"),
         ("DOORWARD__LIMITS__LOGINS__WINDOW_SECONDS", "0", "limits.logins.window_seconds"),
         ("DOORWARD__SERVER__BODY_TIMEOUT_MS", "1", "server.body_timeout_ms"),
+        ("DOORWARD__BUS__MAX_ATTEMPTS", "0", "bus.max_attempts"),
+        ("DOORWARD__LOG__FILTER", "hunter2=loud", "log.filter"),
     ] {
         let (started, told) = start(&[(name, value), ("DOORWARD__DATABASE__CONNECT_TIMEOUT_MS", "300")]);
         assert!(!started && told.contains(hint), "{name}: {told}");
@@ -111,6 +128,10 @@ async fn while_the_database_is_away_nobody_learns_where_it_is() {
     assert_eq!(client.get("/api/v1/users/me").await.status, 200);
 
     cut.send(true).unwrap();
+    eventually("readiness to be taken back", async || {
+        (client.get("/readyz").await.status == 503).then_some(())
+    })
+    .await;
     let login = serde_json::json!({ "email": mia.email, "password": mia.password });
     for number in 0..12 {
         let answer = match number % 4 {

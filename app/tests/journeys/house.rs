@@ -290,7 +290,7 @@ impl House {
     }
 
     /// The binary with the settings of this house.
-    fn binary(&self) -> Command {
+    pub fn binary(&self) -> Command {
         let mut line = self.wrapper.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_doorward")]);
         let mut command = Command::new(line.next().unwrap());
         self.with_settings(command.args(line));
@@ -307,6 +307,7 @@ impl House {
             .env("DOORWARD__PUBLIC_URL", "http://doorward.test")
             .env("DOORWARD__SERVER__PUBLIC__ADDRESS", "127.0.0.1:0")
             .env("DOORWARD__SERVER__MANAGEMENT__ADDRESS", "127.0.0.1:0")
+            .env("DOORWARD__AUTH__HASH__PRIORITY", "normal")
             .envs(self.extra.iter().map(|(k, v)| (k, v)))
     }
 

@@ -84,7 +84,7 @@ journey! {
         let client = house.client();
         for path in [ME, "/api/v1/users/me/preferences", "/api/v1/auth/sessions"] {
             let answer = client.tell(&mut house.transcript, &Ask::new(Method::GET, path)).await;
-            assert_eq!((answer.status, answer.header("www-authenticate")), (401, "Bearer"));
+            assert_eq!((answer.status, answer.header("www-authenticate")), (401, "Bearer realm=\"doorward\""));
         }
         house.transcript.say("Saying who one is is not proving it");
         let mia = house.person("mia").await;

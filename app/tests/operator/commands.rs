@@ -162,3 +162,41 @@ async fn health_tells_whether_the_process_takes_requests() {
     let (done, told) = house.finish(&["health"]);
     assert!(!done && told.contains(&format!("Nobody answers on {management}")), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_check_reads_the_files_that_settings_name_and_asks_nobody() {
+    let mut house = House::open(Shape::Embedded, &[]).await.unwrap();
+    let (good, told) = house.finish(&["config", "check"]);
+    assert!(good && told.contains("is seen at the start"), "{told}");
+    let text = house.data().join("no.pem");
+    std::fs::write(&text, "no certificate").unwrap();
+    let text = text.to_str().unwrap().to_owned();
+    let postgres = format!("postgres://u:p@db.internal/d?sslmode=verify-full&sslrootcert={text}");
+    for (settings, hint) in [
+        (
+            vec![
+                ("SERVER__MANAGEMENT__TLS__CERTIFICATE_FILE", "/no.pem"),
+                ("SERVER__MANAGEMENT__TLS__KEY_FILE", "/no.pem"),
+            ],
+            "server.management.tls.certificate_file",
+        ),
+        (vec![("REDIS__URL", "rediss://cache.internal"), ("REDIS__CA_FILE", &text)], "redis.ca_file"),
+        (
+            vec![("RABBITMQ__URL", "amqps://u:p@broker.internal"), ("RABBITMQ__CA_FILE", &text)],
+            "rabbitmq.ca_file",
+        ),
+        (vec![("SMTP__URL", "smtps://mail.internal"), ("SMTP__CA_FILE", &text)], "smtp.ca_file"),
+        (vec![("DATABASE__URL", &postgres)], "sslrootcert"),
+        (vec![("LOG__FILTER", "info,platform=loud")], "log.filter"),
+    ] {
+        for (name, value) in &settings {
+            house.set(&format!("DOORWARD__{name}"), value);
+        }
+        let (good, told) = house.finish(&["config", "check"]);
+        assert!(!good && told.contains(hint), "{hint}: {told}");
+        for (name, _) in &settings {
+            house.unset(&format!("DOORWARD__{name}"));
+        }
+    }
+    house.close();
+}

@@ -34,6 +34,7 @@ mod moving;
 mod numbers;
 mod recipes;
 mod replicas;
+mod starting;
 mod syncs;
 mod trail;
 

@@ -56,5 +56,14 @@ async fn every_cache_tells_its_hits_misses_admissions_and_invalidations() {
         assert!(count >= 1.0, "invalidations of {cache}: {count}");
     }
     assert!(number(&text, "doorward_cache_hits_total", &["auth.sessions"]) >= 8.0, "{text}");
+    assert!(
+        text.contains(&format!("doorward_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))),
+        "{text}"
+    );
+    assert_eq!(number(&text, "doorward_database_connected", &[]), 1.0);
+    for pool in ["read", "write"] {
+        assert!(text.contains(&format!("doorward_database_waiting{{pool=\"{pool}\"}}")), "{text}");
+    }
+    assert!(text.contains("doorward_deliveries_pending{subscriber=\"users.profiles\"}"), "{text}");
     house.close();
 }

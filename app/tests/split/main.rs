@@ -29,4 +29,5 @@ mod forged;
 mod gone;
 mod proxies;
 mod start;
+mod stops;
 mod whole;

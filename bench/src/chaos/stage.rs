@@ -20,7 +20,7 @@ use crate::{Engine, Shape};
 
 /// What was claimed by a process that is gone is claimed again after its lease: here after seconds, not a minute.
 /// Mail goes to a server of ours.
-const SETTINGS: [(&str, &str); 20] = [
+const SETTINGS: [(&str, &str); 21] = [
     ("DOORWARD__LIMITS__LOGINS__PER_ADDRESS", "0"),
     ("DOORWARD__LIMITS__REGISTRATIONS__PER_ADDRESS", "0"),
     ("DOORWARD__NOTIFICATIONS__LIMITS__EMAIL", "1000000"),
@@ -39,6 +39,8 @@ const SETTINGS: [(&str, &str); 20] = [
     ("DOORWARD__NOTIFICATIONS__SEND_TIMEOUT_MS", "2000"),
     ("DOORWARD__NOTIFICATIONS__RETRY_BASE_MS", "500"),
     ("DOORWARD__NOTIFICATIONS__RETRY_MAX_MS", "1000"),
+    // Clients and other servers keep the cores busy, and would leave hashing nothing.
+    ("DOORWARD__AUTH__HASH__PRIORITY", "normal"),
     ("DOORWARD__AUTH__TOKENS__ACCESS_SECONDS", "3600"),
     ("DOORWARD__AUTH__TOKENS__GRACE_SECONDS", "5"),
     ("DOORWARD__AUTH__LIMITS__REGISTRATIONS_PER_NETWORK", "1000000"),

@@ -2,7 +2,7 @@
 //!
 //! Whoever ends a session or changes an account forgets what is remembered of it before he answers, unless his caller
 //! left in the very moment of the commit and the rest of the request was dropped. Then this forgets it a moment later,
-//! and tells permissions whether the account can be used. That somebody was purged is heard to forget what came to be
+//! and tells permissions whether the account can be used; also when somebody got a role, or came into a group. That somebody was purged is heard to forget what came to be
 //! meanwhile.
 
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use contracts::auth::{
     AccountEmailChanged, AccountPurged, AccountStateChanged, AccountVerified, PasswordChanged,
     SessionRevoked, StandingDoubted,
 };
+use contracts::permissions::{AssignmentCreated, GroupMemberAdded, Subject};
 use contracts::{Error, Event, Fact};
 use platform::bus::{Subscriber, Subscription};
 
@@ -32,8 +33,15 @@ const FRESHNESS: Subscription = Subscription {
     ],
 };
 
-const STANDINGS: Subscription =
-    Subscription { name: "auth.standings", hears: &[AccountStateChanged::TYPE, StandingDoubted::TYPE] };
+const STANDINGS: Subscription = Subscription {
+    name: "auth.standings",
+    hears: &[
+        AccountStateChanged::TYPE,
+        StandingDoubted::TYPE,
+        AssignmentCreated::TYPE,
+        GroupMemberAdded::TYPE,
+    ],
+};
 
 const REMAINS: Subscription = Subscription { name: "auth.remains", hears: &[AccountPurged::TYPE] };
 
@@ -90,7 +98,21 @@ impl Subscriber for Standings {
             StandingDoubted::TYPE => {
                 Ok(self.0.tell_standing(&caller, event.read::<StandingDoubted>()?.user).await?)
             }
+            AssignmentCreated::TYPE => {
+                self.appointed(event, &event.read::<AssignmentCreated>()?.subject).await
+            }
+            GroupMemberAdded::TYPE => self.appointed(event, &event.read::<GroupMemberAdded>()?.member).await,
             _ => Ok(self.0.repeat_standing(&caller, event.read::<AccountStateChanged>()?.user).await?),
+        }
+    }
+}
+
+impl Standings {
+    /// Somebody may count as administrator from now on, whose address was proven before anybody asked, or elsewhere.
+    async fn appointed(&self, event: &Event, subject: &Subject) -> contracts::Result<()> {
+        match (subject.subject_type.as_str(), subject.id.parse()) {
+            ("user", Ok(user)) => Ok(self.0.confirm_usable(&event.caller("auth"), user).await?),
+            _ => Ok(()),
         }
     }
 }

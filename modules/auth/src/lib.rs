@@ -21,8 +21,8 @@ pub use service::{
     tune_hash,
 };
 pub use settings::{
-    DeletionSettings, DeviceSettings, HashSettings, LimitSettings, LinkSettings, PasswordSettings,
-    SessionSettings, Settings, SigningAlgorithm, TokenSettings,
+    DeletionSettings, DeviceSettings, HashPriority, HashSettings, LimitSettings, LinkSettings,
+    PasswordSettings, SessionSettings, Settings, SigningAlgorithm, TokenSettings,
 };
 
 /// The migrations of this module's tables.
@@ -35,5 +35,6 @@ pub const MIGRATIONS: platform::db::Migrations = platform::migrations!(
         "2026-11-22-000204_signing_keys",
         "2026-11-22-000205_setup",
         "2026-11-22-000211_devices",
+        "2026-11-28-000212_restoring",
     ]
 );

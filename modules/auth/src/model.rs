@@ -64,6 +64,8 @@ pub(crate) struct Account {
     pub(crate) self_registered: bool,
     /// When the window began in which it can be restored.
     pub(crate) deleted_at: Option<Time>,
+    /// Whether it was disabled when it was deleted: restoring it switches nobody on.
+    pub(crate) disabled_when_deleted: bool,
     pub(crate) created_at: Time,
     pub(crate) updated_at: Time,
 }

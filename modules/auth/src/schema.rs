@@ -11,6 +11,7 @@ diesel::table! {
         last_login_at -> Nullable<Timestamptz>,
         self_registered -> Bool,
         deleted_at -> Nullable<Timestamptz>,
+        disabled_when_deleted -> Bool,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }

@@ -135,7 +135,7 @@ impl Service {
             return Err(Shared::invalid("auth.unfit_settings", problems.join(" ")));
         }
         let (issuer, audience) = settings.issuer_and_audience(&public_url);
-        Ok(Self {
+        let service = Self {
             audience,
             keys: SigningKeys::open(&db, &clock, master_key.clone(), &issuer, settings.tokens.algorithm)
                 .await?,
@@ -152,7 +152,9 @@ impl Service {
             permissions,
             standings: caches.shared_cache("auth.sessions"),
             accounts: caches.shared_cache("auth.accounts"),
-        })
+        };
+        service.follow_algorithm().await?;
+        Ok(service)
     }
 
     /// The issuer of this module's tokens: the public URL without a slash at its end.
@@ -188,9 +190,29 @@ impl Service {
         Bucket::of(operation, &parts)
     }
 
-    /// How many messages may be sent to one address because somebody typed it in, and to whom.
-    fn message_limit(&self, address: &str) -> (Bucket, Limit) {
-        (self.bucket("auth.messages", &[address]), hourly(self.settings.limits.messages_per_address))
+    /// How many messages may be sent to one address because somebody typed it in, and to whom. Each purpose has its own
+    /// count: whoever registers an address all the time must not keep its owner from the link of a reset.
+    fn message_limit(&self, purpose: Purpose, address: &str) -> (Bucket, Limit) {
+        let bucket = self.bucket("auth.messages", &[purpose.as_str(), address]);
+        (bucket, hourly(self.settings.limits.messages_per_address))
+    }
+}
+
+/// What a message is sent for.
+#[derive(Clone, Copy)]
+enum Purpose {
+    /// Registering an address and proving it.
+    Registration,
+    /// Choosing another password.
+    Reset,
+}
+
+impl Purpose {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registration => "registration",
+            Self::Reset => "reset",
+        }
     }
 }
 

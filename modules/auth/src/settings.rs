@@ -77,13 +77,25 @@ pub struct HashSettings {
     pub parallelism: u32,
     /// Hashing threads: 1 to 256; 0 means one a core.
     pub threads: usize,
-    /// How far hashing stands back behind everything else: 0 (not at all) to 19 (it takes what nobody else wants).
-    pub nice: i32,
+    /// How far hashing stands back behind everything else.
+    pub priority: HashPriority,
     /// Hashes that may wait: 1 to 10000. Beyond that, the answer is 503 at once.
     pub queue: usize,
     /// Hashes may be cheaper than is safe. No configuration can say so, only [`HashSettings::testing`].
     #[serde(skip)]
     pub(crate) cheap: bool,
+}
+
+/// How the system chooses between hashing and the rest of the process. Priorities belong to threads on Linux only;
+/// elsewhere hashing competes like everything else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HashPriority {
+    /// Hashing gets what nobody else wants, and makes way at once (`SCHED_IDLE`).
+    #[default]
+    Idle,
+    /// Hashing competes like everything else.
+    Normal,
 }
 
 impl Default for HashSettings {
@@ -93,7 +105,7 @@ impl Default for HashSettings {
             iterations: 2,
             parallelism: 1,
             threads: 0,
-            nice: 19,
+            priority: HashPriority::Idle,
             queue: 128,
             cheap: false,
         }
@@ -107,7 +119,7 @@ impl HashSettings {
         Self {
             memory_kib: 8,
             iterations: 1,
-            nice: 0,
+            priority: HashPriority::Normal,
             threads: 2,
             queue: 1_000,
             cheap: true,
@@ -252,7 +264,8 @@ pub struct LimitSettings {
     pub login_failures_per_address: u32,
     /// Registrations from one network in an hour.
     pub registrations_per_network: u32,
-    /// Messages that are sent to one address in an hour because somebody typed it in.
+    /// Messages that are sent to one address in an hour because somebody typed it in to register it, and as many to reset
+    /// its password.
     pub messages_per_address: u32,
     /// Asks for another verification message for one address in an hour.
     pub resends_per_address: u32,
@@ -277,12 +290,17 @@ impl Default for LimitSettings {
 }
 
 /// Where somebody is logged in.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SessionSettings {
-    /// How many sessions an account has at most: 1 to 1000; 0 means as many as it likes. Over it, the one that was not
-    /// used for longest ends.
+    /// How many sessions an account has at most: 1 to 1000. Over it, the one that was not used for longest ends.
     pub max_per_account: u32,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self { max_per_account: 100 }
+    }
 }
 
 /// What somebody logs in from: a network and a kind of client, remembered as a keyed hash.
@@ -328,13 +346,12 @@ impl Settings {
     pub fn problems(&self) -> Vec<String> {
         let (hash, tokens, links, limits) = (&self.hash, &self.tokens, &self.links, &self.limits);
         let (least_memory, least_iterations) = if hash.cheap { (8, 1) } else { (19_456, 2) };
-        let ranges: [(&str, u64, u64, u64); 28] = [
+        let ranges: [(&str, u64, u64, u64); 27] = [
             ("password.min_length", self.password.min_length as u64, 8, 64),
             ("hash.memory_kib", hash.memory_kib.into(), least_memory, 1_048_576),
             ("hash.iterations", hash.iterations.into(), least_iterations, 64),
             ("hash.parallelism", hash.parallelism.into(), 1, 16),
             ("hash.threads", hash.threads as u64, 0, 256),
-            ("hash.nice", u64::try_from(hash.nice).unwrap_or(u64::MAX), 0, 19),
             ("hash.queue", hash.queue as u64, 1, 10_000),
             ("tokens.rotate_days", tokens.rotate_days, 0, 365),
             ("tokens.jwks_max_age_seconds", tokens.jwks_max_age_seconds, 10, 86_400),
@@ -355,7 +372,7 @@ impl Settings {
             ("limits.resets_per_network", limits.resets_per_network.into(), 1, 1_000_000),
             ("links.reset_minutes", links.reset_minutes, 5, 1_440),
             ("links.report_hours", links.report_hours, 1, 720),
-            ("sessions.max_per_account", self.sessions.max_per_account.into(), 0, 1_000),
+            ("sessions.max_per_account", self.sessions.max_per_account.into(), 1, 1_000),
             ("devices.remembered_days", self.devices.remembered_days, 1, 730),
         ];
         let words = &self.password.context_words;
@@ -396,13 +413,19 @@ mod tests {
         settings.hash.memory_kib = 1_024;
         settings.hash.iterations = 1;
         settings.password.min_length = 4;
-        settings.hash.nice = -5;
         settings.tokens.access_seconds = 86_400;
         settings.limits.resends_per_address = 0;
+        settings.sessions.max_per_account = 0;
         let problems = settings.problems().join("\n");
-        for name in
-            ["min_length", "memory_kib", "iterations", "nice", "access_seconds", "resends_per_address"]
-        {
+        let names = [
+            "min_length",
+            "memory_kib",
+            "iterations",
+            "access_seconds",
+            "resends_per_address",
+            "max_per_account",
+        ];
+        for name in names {
             assert!(problems.contains(name), "{name} is not in {problems}");
         }
     }

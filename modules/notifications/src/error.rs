@@ -11,6 +11,9 @@ pub(crate) enum Error {
     /// Nothing of the message was given up.
     #[error("nothing of the message was given up")]
     NotParked,
+    /// Whoever sends may not say that a message is about security.
+    #[error("a further right is needed to send what is about security")]
+    SecurityDenied,
     /// Nobody has such an item, or somebody else.
     #[error("there is no such item")]
     ItemNotFound,
@@ -47,6 +50,10 @@ impl From<Error> for Told {
             Error::NotParked => Self::conflict(
                 "notifications.not_failed",
                 "Only a notification that was given up, did not arrive or was over a limit can be tried again.",
+            ),
+            Error::SecurityDenied => Self::denied(
+                "notifications.security_denied",
+                "Sending this as a message about security needs the right notifications:send-security too.",
             ),
             Error::ItemNotFound => Self::not_found("notifications.item_not_found", "There is no such item."),
             Error::BadUnsubscribe => {

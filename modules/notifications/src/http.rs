@@ -10,22 +10,26 @@ mod receipts;
 mod unsubscribe;
 mod views;
 
+use actix_web::http::StatusCode;
 use actix_web::{get, post, web};
 use contracts::NotificationId;
 use platform::http::{
-    Allowed, BodyProblems, ConflictProblem, Cursors, IdempotentJson, Json, NotFoundProblem, Page, Path,
-    Problem, Query, RightProblems,
+    Allowed, BodyProblems, ConflictProblem, Cursors, Gate, IdempotentJson, Json, NotFoundProblem, Page, Path,
+    Problem, Query, Right, RightProblems, User,
 };
 use platform::idempotency::Answer;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::Service;
+use crate::error::Error;
+use crate::service::Asked;
 use views::{ListQuery, Notification, NotificationDetails, Queued, SendRequest};
 
 pub use mailbox::{DEV_PAGES, routes as dev_routes};
 
 platform::rights! {
     pub(crate) SendNotifications = "notifications:send";
+    pub(crate) SendAsSecurity = "notifications:send-security";
     pub(crate) ReadNotifications = "notifications:read";
 }
 
@@ -48,8 +52,9 @@ pub fn routes(cfg: &mut ServiceConfig<'_>) {
 
 /// Sends a message. Needs the right `notifications:send`.
 ///
-/// Exactly one of `to.user_id`, `to.email` and `to.phone` says who gets it. With an `Idempotency-Key`, asking again brings the
-/// same answer and no second message.
+/// The category `security` for a template of another one needs the right `notifications:send-security` too: such messages
+/// come whatever people switched off. Exactly one of `to.user_id`, `to.email` and `to.phone` says who gets it. With an
+/// `Idempotency-Key`, asking again brings the same answer and no second message.
 #[utoipa::path(
     tag = "notifications",
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters.")),
@@ -67,10 +72,24 @@ async fn send_notification(
     caller: Allowed<SendNotifications>,
     body: IdempotentJson<SendRequest>,
     service: web::Data<Service>,
+    gate: web::Data<Gate>,
 ) -> Result<Answer, Problem> {
-    let caller = caller.user.caller;
-    let (ask, key) = body.into_parts(&caller);
-    Ok(service.send_for_person(&caller, key.as_ref(), &ask.into()).await?)
+    let user = caller.user;
+    let (ask, key) = body.into_parts(&user.caller);
+    let asked = ask.into();
+    permit(&gate, &user, &asked).await?;
+    Ok(service.send_for_person(&user.caller, key.as_ref(), &asked).await?)
+}
+
+/// Passes what needs no further right, and whoever has it.
+async fn permit(gate: &Gate, user: &User, asked: &Asked) -> Result<(), Problem> {
+    if !asked.overrides_wishes() {
+        return Ok(());
+    }
+    match gate.permit(user, SendAsSecurity::NAME).await {
+        Err(problem) if problem.status() == StatusCode::FORBIDDEN => Err(Error::SecurityDenied.into()),
+        answer => answer,
+    }
 }
 
 /// Lists messages, newest first. Needs the right `notifications:read`.
@@ -112,6 +131,8 @@ async fn get_notification(
 }
 
 /// Tries again what was given up, did not arrive, or was over a limit. Needs the right `notifications:send`.
+///
+/// What may have left before counts against the limits again, a short message always.
 #[utoipa::path(
     tag = "notifications",
     params(("id" = NotificationId, Path, description = "The message.")),
@@ -126,7 +147,7 @@ async fn retry_notification(
     caller: Allowed<SendNotifications>,
     id: Path<NotificationId>,
     service: web::Data<Service>,
-) -> Result<(Json<Queued>, actix_web::http::StatusCode), Problem> {
+) -> Result<(Json<Queued>, StatusCode), Problem> {
     let id = service.retry_message(&caller.user.caller, id.0).await?;
-    Ok((Json(Queued { id }), actix_web::http::StatusCode::ACCEPTED))
+    Ok((Json(Queued { id }), StatusCode::ACCEPTED))
 }

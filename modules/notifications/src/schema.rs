@@ -114,3 +114,4 @@ table! {
 
 diesel::joinable!(notifications_deliveries -> notifications_messages (message_id));
 diesel::allow_tables_to_appear_in_same_query!(notifications_messages, notifications_deliveries);
+diesel::allow_tables_to_appear_in_same_query!(notifications_deliveries, notifications_attempts);

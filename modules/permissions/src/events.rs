@@ -1,11 +1,11 @@
-//! What this module hears: that somebody was appointed administrator, that an account is gone for good, and its own
-//! changes.
+//! What this module hears: that somebody was appointed administrator, that somebody proved his address, that an account
+//! is gone for good, and its own changes.
 
 use crate::error::Error;
 use crate::model::{ADMIN, AssignmentDraft, Holder};
 use crate::service::{Service, ensure};
 use async_trait::async_trait;
-use contracts::auth::{AccountPurged, AdministratorAppointed};
+use contracts::auth::{AccountPurged, AccountVerified, AdministratorAppointed};
 use contracts::permissions::{
     AssignmentCreated, AssignmentDeleted, GroupCreated, GroupDeleted, GroupMemberAdded, GroupMemberRemoved,
     GroupUpdated, RoleCreated, RoleDeleted, RoleUpdated, Subject,
@@ -17,10 +17,12 @@ use platform::inbox;
 use std::sync::Arc;
 
 /// Who here hears what, whether this module runs in this process or elsewhere.
-pub const SUBSCRIPTIONS: &[Subscription] = &[APPOINTMENTS, PURGES, FRESHNESS];
+pub const SUBSCRIPTIONS: &[Subscription] = &[APPOINTMENTS, PROOFS, PURGES, FRESHNESS];
 
 const APPOINTMENTS: Subscription =
     Subscription { name: "permissions.appointments", hears: &[AdministratorAppointed::TYPE] };
+
+const PROOFS: Subscription = Subscription { name: "permissions.proofs", hears: &[AccountVerified::TYPE] };
 
 const PURGES: Subscription = Subscription { name: "permissions.purges", hears: &[AccountPurged::TYPE] };
 
@@ -44,6 +46,7 @@ const FRESHNESS: Subscription = Subscription {
 pub fn subscribers(service: &Arc<Service>) -> Vec<Arc<dyn Subscriber>> {
     vec![
         Arc::new(Appointments(Arc::clone(service))),
+        Arc::new(Proofs(Arc::clone(service))),
         Arc::new(Purges(Arc::clone(service))),
         Arc::new(Freshness(Arc::clone(service))),
     ]
@@ -81,6 +84,25 @@ impl Appointments {
             Ok(())
         };
         service.changing_holder(user, service.db.transaction(work)).await
+    }
+}
+
+/// Notes who proved his address.
+struct Proofs(Arc<Service>);
+
+#[async_trait]
+impl Subscriber for Proofs {
+    fn name(&self) -> &'static str {
+        PROOFS.name
+    }
+
+    fn hears(&self) -> &'static [&'static str] {
+        PROOFS.hears
+    }
+
+    /// Noting it twice does no harm, so there is no inbox here.
+    async fn hear(&self, event: &Event) -> contracts::Result<()> {
+        Ok(self.0.keep_proof(event.read::<AccountVerified>()?.user).await?)
     }
 }
 

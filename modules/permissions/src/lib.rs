@@ -18,8 +18,10 @@ pub use service::Service;
 pub use settings::Settings;
 
 /// The migrations of this module's tables.
-pub const MIGRATIONS: platform::db::Migrations =
-    platform::migrations!("permissions", ["2026-11-22-000401_roles", "2026-11-22-000402_groups"]);
+pub const MIGRATIONS: platform::db::Migrations = platform::migrations!(
+    "permissions",
+    ["2026-11-22-000401_roles", "2026-11-22-000402_groups", "2026-11-28-000403_proven_subjects"]
+);
 
 /// What is in the databases of this crate's own tests.
 #[cfg(test)]

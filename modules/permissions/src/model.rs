@@ -29,5 +29,5 @@ pub(crate) use group::{Group, GroupDraft, GroupGraph, MAX_GROUP_DEPTH, NestingEr
 pub(crate) use holder::Holder;
 pub(crate) use permission::Permission;
 pub(crate) use policy::{Holding, Own, Policy};
-pub(crate) use reverse::{Actions, Resources, actions, granting_groups, granting_roles, resources};
+pub(crate) use reverse::{Actions, Resources, Words, actions, granting_groups, granting_roles, resources};
 pub(crate) use role::{ADMIN, MEMBER, Role, RoleName};

@@ -53,6 +53,12 @@ diesel::table! {
 }
 
 diesel::table! {
+    permissions_proven_subjects (user_id) {
+        user_id -> Uuid,
+    }
+}
+
+diesel::table! {
     permissions_suspended_subjects (user_id) {
         user_id -> Uuid,
         suspended_at -> Timestamptz,
@@ -61,5 +67,7 @@ diesel::table! {
 
 diesel::allow_tables_to_appear_in_same_query!(permissions_graph, permissions_roles);
 diesel::allow_tables_to_appear_in_same_query!(permissions_groups, permissions_group_members);
+diesel::allow_tables_to_appear_in_same_query!(permissions_assignments, permissions_proven_subjects);
 diesel::allow_tables_to_appear_in_same_query!(permissions_assignments, permissions_suspended_subjects);
+diesel::allow_tables_to_appear_in_same_query!(permissions_group_members, permissions_proven_subjects);
 diesel::allow_tables_to_appear_in_same_query!(permissions_group_members, permissions_suspended_subjects);

@@ -12,6 +12,7 @@ mod delete_role;
 mod evaluate;
 mod evaluate_all;
 mod export_person;
+mod find_outranking;
 mod grant;
 mod groups;
 mod guard;
@@ -38,7 +39,8 @@ use crate::Settings;
 use crate::model::{AssignmentText, Holder};
 use async_trait::async_trait;
 use contracts::permissions::{
-    AssignRole, AssignedRole, Decision, Evaluate, Permissions, SetStanding, Standing,
+    AssignRole, AssignedRole, Decision, Evaluate, FindOutranking, Outranking, Permissions, SetStanding,
+    Standing,
 };
 use contracts::{Caller, ExportPerson, PersonalData, UserId};
 use evaluate::Meter;
@@ -104,6 +106,10 @@ impl Permissions for Service {
         let active = ask.active;
         self.keep_standing(caller, ask).await?;
         Ok(Standing { active })
+    }
+
+    async fn find_outranking(&self, _: &Caller, ask: FindOutranking) -> contracts::Result<Outranking> {
+        Ok(Outranking { users: self.list_outranking(ask).await? })
     }
 
     async fn export_person(&self, _: &Caller, ask: ExportPerson) -> contracts::Result<PersonalData> {

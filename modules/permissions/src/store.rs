@@ -1,5 +1,5 @@
-//! What this module keeps: the roles with their graph row, the groups with their members, the assignments, and whose
-//! account can't be used.
+//! What this module keeps: the roles with their graph row, the groups with their members, the assignments, and who can
+//! log in.
 //!
 //! One query a function. Who may write and what must hold before is decided in `service`.
 
@@ -10,7 +10,7 @@ pub(crate) mod groups;
 pub(crate) mod holders;
 pub(crate) mod members;
 pub(crate) mod roles;
-pub(crate) mod suspensions;
+pub(crate) mod standings;
 
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,9 @@ pub(crate) enum Error {
     /// Nobody switches himself off or deletes himself here.
     #[error("it is the caller's own account")]
     OwnAccount,
+    /// The user may do more than the caller.
+    #[error("the user outranks the caller")]
+    Outranked,
     /// The user is deleted: nothing but restoring is possible.
     #[error("the user is deleted")]
     UserDeleted,
@@ -69,6 +72,10 @@ impl From<Error> for Told {
             Error::OwnAccount => Self::conflict(
                 "users.own_account",
                 "Nobody disables, deletes or moves his own account here; ask another administrator.",
+            ),
+            Error::Outranked => Self::denied(
+                "users.outranks_you",
+                "This user may do more than you; ask an administrator who may do as much.",
             ),
             Error::UserDeleted => {
                 Self::conflict("users.deleted", "The user is deleted; restore the user first.")

@@ -15,7 +15,7 @@ mod store;
 
 pub use events::{SUBSCRIPTIONS, subscribers};
 pub use http::routes;
-pub use service::Service;
+pub use service::{Parts, Service};
 pub use settings::Settings;
 
 /// The migrations of this module's tables.

@@ -13,7 +13,7 @@ mod text;
 pub(crate) use change::Change;
 pub(crate) use export::{disarmed, head, line};
 pub(crate) use import::{
-    ERRORS, Import, ImportFormat, ImportId, ImportRow, RowError, account_for, account_of, checksum,
+    Checksums, ERRORS, Import, ImportFormat, ImportId, ImportRow, RowError, account_for, account_of,
 };
 pub(crate) use listing::{Entry, Found, Listing, Position, Sort};
 pub(crate) use preference::{MAX_BYTES, Namespace, Preference, merge};

@@ -14,6 +14,7 @@ mod import_users;
 mod list_users;
 mod preferences;
 mod profiles;
+mod rank;
 mod read_profile;
 mod update_profile;
 mod write_preference;
@@ -22,13 +23,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use contracts::auth::{Account, Auth, FindAccount};
+use contracts::permissions::Permissions;
 use contracts::users::{FindProfile, Profile as Shown, Users};
 use contracts::{Caller, ExportPerson, PersonalData, UserId};
 use platform::cache::Caches;
 use platform::clock::Clock;
 use platform::db::Database;
+use platform::settings::MasterKey;
 
 use crate::error::Error;
+use crate::model::Checksums;
 use crate::settings::Settings;
 
 pub(crate) use create_user::NewUser;
@@ -39,20 +43,40 @@ pub(crate) use read_profile::Me;
 /// How often a change that nobody bound to a state is tried again when others come in between.
 const TRIES: u32 = 16;
 
+/// What the service is made of.
+pub struct Parts {
+    /// Where profiles are kept.
+    pub db: Database,
+    /// What time it is.
+    pub clock: Clock,
+    /// Knows the accounts.
+    pub auth: Arc<dyn Auth>,
+    /// Knows who may do what.
+    pub permissions: Arc<dyn Permissions>,
+    /// The bounds.
+    pub settings: Settings,
+    /// What the checksums of imports are made with.
+    pub master_key: MasterKey,
+}
+
 /// Profiles and preferences.
 pub struct Service {
     pub(crate) db: Database,
     pub(crate) clock: Clock,
     auth: Arc<dyn Auth>,
+    permissions: Arc<dyn Permissions>,
     settings: Settings,
+    checksums: Checksums,
     profiles: Profiles,
 }
 
 impl Service {
-    /// The service over this database; auth knows the accounts.
+    /// The service over these parts.
     #[must_use]
-    pub fn new(db: Database, clock: Clock, auth: Arc<dyn Auth>, settings: Settings, caches: &Caches) -> Self {
-        Self { db, clock, auth, settings, profiles: Profiles::new(caches) }
+    pub fn new(parts: Parts, caches: &Caches) -> Self {
+        let Parts { db, clock, auth, permissions, settings, master_key } = parts;
+        let checksums = Checksums::new(&master_key.derive("users.imports"));
+        Self { db, clock, auth, permissions, settings, checksums, profiles: Profiles::new(caches) }
     }
 
     async fn account(&self, caller: &Caller, user: UserId) -> Result<Account, Error> {

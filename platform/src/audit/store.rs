@@ -56,7 +56,8 @@ pub(super) async fn page(
         query = query.filter(trail::at.lt(to));
     }
     if let Some((at, id)) = after {
-        query = query.filter(trail::at.lt(at).or(trail::at.eq(at).and(trail::id.lt(id))));
+        // Sought in the index by the first half, and only then cut exactly.
+        query = query.filter(trail::at.le(at)).filter(trail::at.lt(at).or(trail::id.lt(id)));
     }
     let rows: Vec<Row> = query.order((trail::at.desc(), trail::id.desc())).limit(limit).load(c).await?;
     Ok(rows.into_iter().map(Record::from).collect())
@@ -72,16 +73,12 @@ pub(super) async fn delete(c: &mut DbConn, ids: Vec<AuditEventId>) -> Result<usi
 }
 
 pub(super) async fn forget(c: &mut DbConn, person: &str) -> Result<usize> {
+    let about = trail::table.filter(trail::subject_id.eq(person));
+    let values = (trail::before.eq(None::<Json<Value>>), trail::after.eq(None::<Json<Value>>));
+    diesel::update(about).set(values).execute(c).await?;
     let theirs = trail::table.filter(trail::actor_id.eq(person).or(trail::subject_id.eq(person)));
-    Ok(diesel::update(theirs)
-        .set((
-            trail::before.eq(None::<Json<Value>>),
-            trail::after.eq(None::<Json<Value>>),
-            trail::client_address.eq(None::<String>),
-            trail::user_agent.eq(None::<String>),
-        ))
-        .execute(c)
-        .await?)
+    let place = (trail::client_address.eq(None::<String>), trail::user_agent.eq(None::<String>));
+    Ok(diesel::update(theirs).set(place).execute(c).await?)
 }
 
 impl From<Record> for Row {

@@ -25,21 +25,21 @@ use crate::outbox::Waiting;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// How often to look for deliveries without being woken, in milliseconds: finds those of other replicas that
-    /// died, and those whose next attempt has come.
+    /// How often to look for deliveries without being woken, in milliseconds, 10 to 600000: finds those of other
+    /// replicas that died, and those whose next attempt has come.
     pub poll_interval_ms: u64,
-    /// How many events one subscriber may be handling at once.
+    /// How many events one subscriber may be handling at once, 1 to 1000.
     pub concurrency: u32,
-    /// How long a subscriber may take for one event, in milliseconds.
+    /// How long a subscriber may take for one event, in milliseconds, 100 to 600000.
     pub deadline_ms: u64,
     /// How long claimed deliveries stay with a process that no longer answers, in milliseconds; longer than the
-    /// deadline.
+    /// deadline, and at most a day.
     pub lease_ms: u64,
-    /// The longest wait after a first failure, in milliseconds.
+    /// The longest wait after a first failure, in milliseconds, 1 to 3600000.
     pub backoff_base_ms: u64,
-    /// The longest wait of all, in milliseconds.
+    /// The longest wait of all, in milliseconds; not less than the base, and at most a day.
     pub backoff_max_ms: u64,
-    /// How many attempts a delivery gets before it is parked.
+    /// How many attempts a delivery gets before it is parked, 1 to 10000.
     pub max_attempts: u32,
 }
 
@@ -56,6 +56,38 @@ impl Default for Settings {
         }
     }
 }
+
+impl Settings {
+    /// Everything that is wrong, a sentence each.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let ranges = [
+            ("poll_interval_ms", self.poll_interval_ms, 10..=600_000),
+            ("concurrency", u64::from(self.concurrency), 1..=1_000),
+            ("deadline_ms", self.deadline_ms, 100..=600_000),
+            ("backoff_base_ms", self.backoff_base_ms, 1..=3_600_000),
+            ("max_attempts", u64::from(self.max_attempts), 1..=10_000),
+        ];
+        let mut problems: Vec<String> = ranges
+            .into_iter()
+            .filter(|(_, value, range)| !range.contains(value))
+            .map(|(name, _, range)| format!("bus.{name} must be from {} to {}.", range.start(), range.end()))
+            .collect();
+        if self.lease_ms <= self.deadline_ms || self.lease_ms > LONGEST_MS {
+            problems
+                .push(format!("bus.lease_ms must be more than bus.deadline_ms, and at most {LONGEST_MS}."));
+        }
+        if !(self.backoff_base_ms..=LONGEST_MS).contains(&self.backoff_max_ms) {
+            problems.push(format!(
+                "bus.backoff_max_ms must not be less than bus.backoff_base_ms, and at most {LONGEST_MS}."
+            ));
+        }
+        problems
+    }
+}
+
+/// A day, in milliseconds.
+const LONGEST_MS: u64 = 86_400_000;
 
 /// Delivers events to the subscribers of this process.
 pub struct Desks {
@@ -191,7 +223,43 @@ pub(crate) async fn sweep(tx: &mut DbConn, before: Time) -> db::Result<usize> {
     store::delete(tx, done).await
 }
 
-/// Forgets deliveries that were made or given up, of events that name this person.
-pub(crate) async fn forget(tx: &mut DbConn, person: UserId) -> db::Result<usize> {
-    store::forget(tx, person).await
+/// Forgets deliveries that were made or given up, of events that name this person, in ranges, each by itself.
+pub(crate) async fn forget(db: &Database, person: UserId) -> db::Result<usize> {
+    let (mut forgotten, mut after) = (0, None);
+    loop {
+        let (last, theirs) = {
+            let mut c = db.read().await?;
+            let ids = store::range(&mut c, after, crate::SWEEP_BATCH).await?;
+            (ids.last().copied(), store::naming(&mut c, ids, person).await?)
+        };
+        if !theirs.is_empty() {
+            forgotten += store::delete_over(&mut *db.write().await?, theirs).await?;
+        }
+        if last.is_none() {
+            return Ok(forgotten);
+        }
+        after = last;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_fit_for_use_and_what_would_deliver_nothing_is_told() {
+        assert_eq!(Settings::default().problems(), Vec::<String>::new());
+        let wrong = Settings {
+            poll_interval_ms: 0,
+            concurrency: 0,
+            deadline_ms: 0,
+            backoff_base_ms: 0,
+            max_attempts: 0,
+            lease_ms: 0,
+            backoff_max_ms: u64::MAX,
+        };
+        assert_eq!(wrong.problems().len(), 7);
+        let told = Settings { lease_ms: 10_000, ..Settings::default() }.problems().join("\n");
+        assert!(told.contains("bus.lease_ms must be more than bus.deadline_ms"), "{told}");
+    }
 }

@@ -80,6 +80,14 @@ impl RabbitBus {
         })
     }
 
+    /// Reads the files that the settings name, and connects to nobody.
+    ///
+    /// # Errors
+    /// When the settings can't be used; the error says what to set.
+    pub fn look_over(settings: &Settings) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Dialer::new(settings).map(drop)
+    }
+
     /// Carries until it is told to stop, and then ends what it has begun. The desks are run by whoever made them.
     pub async fn run(&self, stop: CancellationToken) {
         tokio::join!(self.outlet.run(&stop), self.intake.run(&stop));

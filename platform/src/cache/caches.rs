@@ -98,16 +98,6 @@ impl Caches {
         cache
     }
 
-    /// A cache of this process alone, for values that no change makes wrong.
-    #[must_use]
-    pub fn own_cache<K, V>(&self, name: &'static str) -> Cache<K, V>
-    where
-        K: Hash + Eq + Clone + Send + Sync + 'static,
-        V: Clone + Send + Sync + 'static,
-    {
-        Cache::new(name, &self.settings)
-    }
-
     /// The epoch in which something may be kept and answered now; none when nothing may. What was kept in another epoch
     /// is worth nothing.
     #[must_use]

@@ -9,6 +9,9 @@
 //!   whoever changes something by then knows him, or has no lease.
 //! - **Peers.** A peer counts until his beat was seen to stand still for the length of a lease, by the clock of the one
 //!   who looks: then his own lease is over, and when he comes back he is new.
+//! - **Lengths.** Each says in its row for how long its lease holds. Whoever waits for the end of every lease waits for the
+//!   longest one, so that processes with different settings wait for each other. The version before says nothing, and
+//!   counts as having the same.
 //! - **Suspension.** While not everybody hears of changes nobody keeps anything. When that has lasted for the length of
 //!   a lease, changes need not be told. When it is lifted, everybody waits as long again before he keeps anything, by
 //!   when nobody believes any more that changes need not be told.
@@ -29,6 +32,8 @@ pub(super) struct Epoch {
 pub(super) struct Peer {
     pub(super) id: String,
     pub(super) beat: i64,
+    /// For how long its lease holds; zero when it does not say.
+    pub(super) length: Duration,
 }
 
 /// What one visit to the database brought, and when it began and ended.
@@ -53,6 +58,8 @@ pub(super) struct Next {
 #[derive(Debug)]
 pub(super) struct Lease {
     length: Duration,
+    /// Of all that are there, this one included.
+    longest: Duration,
     until: Option<Instant>,
     active_from: Option<Instant>,
     epoch: Option<(Epoch, Instant)>,
@@ -87,6 +94,7 @@ impl Lease {
     pub(super) fn new(length: Duration) -> Self {
         Self {
             length,
+            longest: length,
             until: None,
             active_from: None,
             epoch: None,
@@ -99,7 +107,17 @@ impl Lease {
 
     /// How long to wait for the end of every lease: somewhat longer, because clocks don't run alike.
     pub(super) fn patience(&self) -> Duration {
-        self.length + self.length / 10
+        patience(self.longest)
+    }
+
+    /// The longest lease of all that are there.
+    pub(super) fn longest(&self) -> Duration {
+        self.longest
+    }
+
+    /// Takes in for how long the leases of those hold that are there.
+    pub(super) fn measure(&mut self, peers: &[Peer]) {
+        self.longest = peers.iter().map(|peer| peer.length).fold(self.length, Duration::max);
     }
 
     /// The epoch in which something may be kept and answered at that moment.
@@ -153,6 +171,7 @@ impl Lease {
         }
         let until = visit.began + self.length;
         self.until = Some(self.until.filter(|current| *current > until && !join).unwrap_or(until));
+        self.measure(&visit.peers);
         let gone = self.look_at(&visit.peers, visit.began, visit.ended);
         self.note(visit.epoch, visit.ended);
         Next { join, gone }
@@ -200,7 +219,6 @@ impl Lease {
 
     /// Sorts the peers by whether their leases may still hold.
     fn look_at(&mut self, peers: &[Peer], began: Instant, ended: Instant) -> Vec<Peer> {
-        let (length, patience) = (self.length, self.patience());
         let beats = std::mem::take(&mut self.beats);
         let mut gone = Vec::new();
         self.peers.clear();
@@ -208,8 +226,8 @@ impl Lease {
             let first =
                 beats.get(&peer.id).filter(|(beat, _)| *beat == peer.beat).map_or(ended, |(_, at)| *at);
             self.beats.insert(peer.id.clone(), (peer.beat, first));
-            let silent = began.saturating_duration_since(first);
-            if silent < patience {
+            let (silent, length) = (began.saturating_duration_since(first), self.length.max(peer.length));
+            if silent < patience(length) {
                 self.peers.push(peer.id.clone());
             } else if silent >= length * 3 {
                 gone.push(peer.clone());
@@ -217,6 +235,10 @@ impl Lease {
         }
         gone
     }
+}
+
+fn patience(length: Duration) -> Duration {
+    length + length / 10
 }
 
 #[cfg(test)]

@@ -44,7 +44,8 @@ pub struct Settings {
     /// At most so many seconds, whatever happens: 1 to 86400.
     pub ttl_seconds: u64,
     /// For how long a process on PostgreSQL may answer from what it has kept without asking the database whether that
-    /// is still right, in milliseconds: 100 to 60000. As long waits a change that another process can't be told of.
+    /// is still right, in milliseconds: 100 to 60000. As long waits a change that another process can't be told of; where
+    /// processes differ, for the longest.
     pub lease_ms: u64,
 }
 

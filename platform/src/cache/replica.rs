@@ -16,7 +16,7 @@ use rand::RngExt;
 use tokio::sync::{Mutex as Turn, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::lease::{Epoch, Lease, Visit};
+use super::lease::{Epoch, Lease, Peer, Visit};
 use super::telling::{ACKS, Ack, CHANGES};
 use super::{describe, store};
 use crate::clock::Clock;
@@ -241,11 +241,17 @@ impl Replica {
         let began = Instant::now();
         let read = async {
             let mut c = self.db.write().await?;
-            store::beat(&mut c, &self.id, *beat, self.clock.now()).await?;
+            store::beat(&mut c, &self.id, *beat, self.manners.lease, self.clock.now()).await?;
             let peers = store::peers(&mut c, &self.id).await?;
             Ok((peers, store::epoch(&mut c).await?))
         };
         let (peers, epoch) = self.soon(read).await?;
+        let other = |peer: &Peer| !peer.length.is_zero() && peer.length != self.manners.lease;
+        if *beat == 1 && peers.iter().any(other) {
+            tracing::warn!(
+                "Another process has another cache.lease_ms: changes that can't be told wait for the longest one."
+            );
+        }
         let next = self.lease_mut().renew(&Visit { began, ended: Instant::now(), peers, epoch });
         gauge!(describe::PEERS).set(self.lease().peers().len() as f64);
         if next.join {
@@ -352,7 +358,8 @@ impl Replica {
             self.soon(async { store::leave(&mut *self.db.write().await?, &self.id).await }).await
         };
         if left.is_ok() && !self.lease().peers().is_empty() {
-            tokio::time::sleep(self.manners.lease / 2).await;
+            let longest = self.lease().longest();
+            tokio::time::sleep(longest / 2).await;
         }
     }
 
@@ -416,9 +423,15 @@ impl Replica {
         counter!(describe::SUSPENSIONS).increment(1);
         loop {
             let now = self.clock.now().micros();
-            let begun = self.soon(async { store::suspend(&mut *self.db.write().await?, now).await }).await;
-            match begun {
-                Ok(epoch) => {
+            // Who comes after the suspension keeps nothing; so those who are there now are all whose leases may hold.
+            let begun = async {
+                let mut c = self.db.write().await?;
+                let epoch = store::suspend(&mut c, now).await?;
+                Ok((epoch, store::peers(&mut c, &self.id).await?))
+            };
+            match self.soon(begun).await {
+                Ok((epoch, peers)) => {
+                    self.lease_mut().measure(&peers);
                     self.lease_mut().note(epoch, Instant::now());
                     tracing::warn!(
                         "Not every replica heard of a change: nothing is kept until all hear again."

@@ -2,6 +2,8 @@
 //!
 //! Each is a statement of its own, but for [`bury`], and the order in which they are asked matters: see `lease`.
 
+use std::time::Duration;
+
 use contracts::Time;
 use diesel::dsl::case_when;
 use diesel::prelude::*;
@@ -25,10 +27,16 @@ macro_rules! next {
     };
 }
 
-/// Says that this replica is there.
-pub(super) async fn beat(c: &mut DbConn, id: &str, beat: i64, now: Time) -> Result<()> {
+/// Says that this replica is there, and for how long its lease holds.
+pub(super) async fn beat(c: &mut DbConn, id: &str, beat: i64, length: Duration, now: Time) -> Result<()> {
+    let lease_ms = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
     diesel::insert_into(replicas::table)
-        .values((replicas::id.eq(id), replicas::beat.eq(beat), replicas::seen_at.eq(now)))
+        .values((
+            replicas::id.eq(id),
+            replicas::beat.eq(beat),
+            replicas::lease_ms.eq(lease_ms),
+            replicas::seen_at.eq(now),
+        ))
         .on_conflict(replicas::id)
         .do_update()
         .set((replicas::beat.eq(excluded(replicas::beat)), replicas::seen_at.eq(excluded(replicas::seen_at))))
@@ -39,9 +47,12 @@ pub(super) async fn beat(c: &mut DbConn, id: &str, beat: i64, now: Time) -> Resu
 
 /// The others that are there, or were.
 pub(super) async fn peers(c: &mut DbConn, id: &str) -> Result<Vec<Peer>> {
-    let others = replicas::table.filter(replicas::id.ne(id)).select((replicas::id, replicas::beat));
-    let rows: Vec<(String, i64)> = others.load(c).await?;
-    Ok(rows.into_iter().map(|(id, beat)| Peer { id, beat }).collect())
+    let others = replicas::table.filter(replicas::id.ne(id));
+    let rows: Vec<(String, i64, i64)> =
+        others.select((replicas::id, replicas::beat, replicas::lease_ms)).load(c).await?;
+    let length = |lease_ms: i64| Duration::from_millis(u64::try_from(lease_ms).unwrap_or(0));
+    let peer = |(id, beat, lease_ms)| Peer { id, beat, length: length(lease_ms) };
+    Ok(rows.into_iter().map(peer).collect())
 }
 
 pub(super) async fn epoch(c: &mut DbConn) -> Result<Epoch> {

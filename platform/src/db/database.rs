@@ -153,6 +153,15 @@ impl Database {
         }
     }
 
+    /// How the pools of connections are used at this moment.
+    #[must_use]
+    pub fn pools(&self) -> Vec<PoolUse> {
+        match self.dialect {
+            Db::Postgres => vec![PoolUse::of("all", &self.writers)],
+            Db::Sqlite => vec![PoolUse::of("write", &self.writers), PoolUse::of("read", &self.readers)],
+        }
+    }
+
     /// How many wait for a connection to write with.
     #[must_use]
     pub fn waiting_writers(&self) -> usize {
@@ -220,6 +229,27 @@ impl Database {
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Database").field("dialect", &self.dialect).finish_non_exhaustive()
+    }
+}
+
+/// How a pool of connections is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolUse {
+    /// What the connections are for: `all` on PostgreSQL, `write` or `read` on SQLite.
+    pub pool: &'static str,
+    /// Connections on loan.
+    pub in_use: usize,
+    /// Connections that nobody uses.
+    pub idle: usize,
+    /// How many wait for one.
+    pub waiting: usize,
+}
+
+impl PoolUse {
+    fn of(name: &'static str, pool: &Pool<Source>) -> Self {
+        let status = pool.status();
+        let in_use = status.size.saturating_sub(status.available);
+        Self { pool: name, in_use, idle: status.available, waiting: status.waiting }
     }
 }
 

@@ -37,7 +37,7 @@ mod values;
 
 pub use binds::{Binds, Kind, Slot, Value};
 pub use conn::DbConn;
-pub use database::{Conn, Database};
+pub use database::{Conn, Database, PoolUse};
 pub use dialect::Db;
 pub use error::{Error, Result};
 pub use fragments::{SkipLocked, SkipLockedExt, TextContains, text_contains};

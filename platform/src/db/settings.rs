@@ -14,7 +14,7 @@ use super::error::{Error, Result};
 pub struct Settings {
     /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`. A relative path starts at the working directory.
     pub url: DatabaseUrl,
-    /// Connections at most, at least 1: all of them on PostgreSQL, the readers on SQLite, which has one writer.
+    /// Connections of one pool at most, at least 1; on SQLite of the readers, beside one writer.
     pub max_connections: usize,
     /// When SQLite tells the disk to keep a commit.
     pub synchronous: Synchronous,
@@ -63,7 +63,13 @@ impl Settings {
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        if let Err(error) = self.url.target() {
+        if self.url.expose().is_empty() {
+            problems.push(
+                "database.url is not set: set it to `postgres://USER:PASSWORD@HOST/NAME`, or to `sqlite:PATH` when one \
+                 process is enough."
+                    .to_owned(),
+            );
+        } else if let Err(error) = self.url.target() {
             problems.push(error.to_string());
         }
         let from_one = [
@@ -208,6 +214,13 @@ mod tests {
         for url in ["sqlite:", "sqlite::memory:"] {
             assert!(sentence(url).contains("must name a file"), "{url}");
         }
+    }
+
+    #[test]
+    fn a_url_that_is_missing_is_told_by_the_name_of_its_setting() {
+        let problems = |url: &str| Settings { url: url.into(), ..Settings::default() }.problems();
+        assert_eq!(problems("sqlite:x.db"), Vec::<String>::new());
+        assert!(problems("").join("").starts_with("database.url is not set"), "{:?}", problems(""));
     }
 
     #[test]

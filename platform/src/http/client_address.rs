@@ -1,7 +1,8 @@
 //! Where a request comes from: the other end of the socket, unless that is a proxy the operator listed.
 //!
-//! Behind listed proxies the address is the rightmost one in `X-Forwarded-For` or `Forwarded` (RFC 7239) that is not a
-//! listed proxy itself; whatever stands left of it was written by somebody unknown. What can't be read counts as not
+//! Behind listed proxies the address is the rightmost one in the header that those proxies write, `X-Forwarded-For` or
+//! `Forwarded` (RFC 7239), that is not a listed proxy itself; whatever stands left of it was written by somebody unknown.
+//! The other header may have been passed through from anybody and is not looked at. What can't be read counts as not
 //! said, and is never an error: then it is the proxy's own address. Left out: every other forwarded header. Hosts,
 //! schemes and names come from the settings.
 
@@ -9,6 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use actix_web::http::header::{HeaderMap, HeaderName};
 use actix_web::{HttpRequest, web};
+use serde::Deserialize;
 
 /// More proxies in a row than anybody has.
 const MOST_HOPS: usize = 32;
@@ -19,10 +21,24 @@ const MOST_BYTES: usize = 8 * 1024;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 
-/// The networks of the proxies whose word counts. Give it to the application as `web::Data`; without it no header
-/// counts.
+/// The networks of the proxies whose word counts, and where they write it. Give it to the application as `web::Data`;
+/// without it no header counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Proxies(Vec<Network>);
+pub struct Proxies {
+    networks: Vec<Network>,
+    header: ForwardedHeader,
+}
+
+/// The header in which proxies tell from whom a request came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Network {
@@ -31,17 +47,20 @@ struct Network {
 }
 
 impl Proxies {
-    /// Reads networks such as `10.0.0.0/8`, `fd00::/8` or `192.0.2.1`.
+    /// Reads networks such as `10.0.0.0/8`, `fd00::/8` or `192.0.2.1`, of proxies that write this header.
     ///
     /// # Errors
     /// The first text that is no network, or one that holds everybody.
-    pub fn parse<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+    pub fn parse<'a>(
+        networks: impl IntoIterator<Item = &'a str>,
+        header: ForwardedHeader,
+    ) -> Result<Self, String> {
         let networks = networks.into_iter().map(|text| Network::parse(text).ok_or_else(|| text.to_owned()));
-        networks.collect::<Result<_, _>>().map(Self)
+        Ok(Self { networks: networks.collect::<Result<_, _>>()?, header })
     }
 
     fn holds(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.holds(address))
+        self.networks.iter().any(|network| network.holds(address))
     }
 
     /// The client, told by the peer and by the headers it sent.
@@ -49,41 +68,26 @@ impl Proxies {
         if !self.holds(peer) {
             return peer;
         }
-        let (list, forwarded) = (self.in_list(headers), self.in_forwarded(headers));
-        let told = match (list, forwarded) {
-            // One of the two was passed through from somebody unknown, unless both say the same.
-            (Some(list), Some(forwarded)) => list.filter(|_| list == forwarded),
-            (one, other) => one.or(other).flatten(),
+        let told = match self.header {
+            ForwardedHeader::XForwardedFor => self.in_list(headers),
+            ForwardedHeader::Forwarded => self.in_forwarded(headers),
         };
         told.unwrap_or(peer)
     }
 
-    /// What `X-Forwarded-For` says; `None` when it is not there.
-    fn in_list(&self, headers: &HeaderMap) -> Option<Option<IpAddr>> {
+    /// What `X-Forwarded-For` says.
+    fn in_list(&self, headers: &HeaderMap) -> Option<IpAddr> {
         let lines: Vec<&[u8]> = headers.get_all(X_FORWARDED_FOR).map(|line| line.as_bytes()).collect();
-        if lines.is_empty() {
-            return None;
-        }
         let entries = lines.into_iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
-        Some(self.first_unknown(entries.map(|entry| std::str::from_utf8(entry).ok().and_then(node))))
+        self.first_unknown(entries.map(|entry| std::str::from_utf8(entry).ok().and_then(node)))
     }
 
-    /// What `Forwarded` says; `None` when it is not there.
-    fn in_forwarded(&self, headers: &HeaderMap) -> Option<Option<IpAddr>> {
+    /// What `Forwarded` says.
+    fn in_forwarded(&self, headers: &HeaderMap) -> Option<IpAddr> {
         let lines: Option<Vec<&str>> = headers.get_all(FORWARDED).map(|line| line.to_str().ok()).collect();
-        match lines {
-            Some(lines) if lines.is_empty() => None,
-            None => Some(None),
-            Some(lines) => {
-                let text = lines.join(",");
-                let elements = (text.len() <= MOST_BYTES).then(|| outside_quotes(&text, ',')).flatten();
-                Some(
-                    elements.and_then(|elements| {
-                        self.first_unknown(elements.into_iter().rev().map(forwarded_for))
-                    }),
-                )
-            }
-        }
+        let text = lines?.join(",");
+        let elements = (text.len() <= MOST_BYTES).then(|| outside_quotes(&text, ',')).flatten()?;
+        self.first_unknown(elements.into_iter().rev().map(forwarded_for))
     }
 
     /// The first address, from the right, that is not a listed proxy; the last one when all are.
@@ -194,8 +198,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Whose request it is, to proxies that write the first of these headers.
     fn client(peer: &str, headers: &[(HeaderName, &str)]) -> String {
-        let proxies = Proxies::parse(["10.0.0.0/8", "fd00::/8", "192.0.2.1"]).unwrap();
+        let header = match headers.first() {
+            Some((name, _)) if *name == FORWARDED => ForwardedHeader::Forwarded,
+            _ => ForwardedHeader::XForwardedFor,
+        };
+        let proxies = Proxies::parse(["10.0.0.0/8", "fd00::/8", "192.0.2.1"], header).unwrap();
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(name.clone(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
@@ -272,18 +281,20 @@ mod tests {
     }
 
     #[test]
-    fn only_a_listed_peer_is_believed_and_never_one_header_against_the_other() {
+    fn only_a_listed_peer_is_believed_and_only_in_the_header_that_proxies_write() {
         assert_eq!(client("198.51.100.1", &[(X_FORWARDED_FOR, "203.0.113.7")]), "198.51.100.1");
-        let both = [(X_FORWARDED_FOR, "203.0.113.7"), (FORWARDED, "for=6.6.6.6")];
-        assert_eq!(client("10.0.0.1", &both), "10.0.0.1");
-        let same = [(X_FORWARDED_FOR, "203.0.113.7"), (FORWARDED, "for=203.0.113.7")];
-        assert_eq!(client("10.0.0.1", &same), "203.0.113.7");
+        for other in ["for=6.6.6.6", "for=x", ""] {
+            let both = [(X_FORWARDED_FOR, "203.0.113.7"), (FORWARDED, other)];
+            assert_eq!(client("10.0.0.1", &both), "203.0.113.7", "{other}");
+        }
+        let both = [(FORWARDED, "for=203.0.113.7"), (X_FORWARDED_FOR, "6.6.6.6")];
+        assert_eq!(client("10.0.0.1", &both), "203.0.113.7");
     }
 
     #[test]
     fn what_is_no_network_or_everybody_is_no_list_of_proxies() {
         for bad in ["", "proxy", "10.0.0.0/33", "10.0.0.0/0", "::/0", "10.0.0.0/", "10.0.0/8", "::1/129"] {
-            assert_eq!(Proxies::parse([bad]), Err(bad.to_owned()));
+            assert_eq!(Proxies::parse([bad], ForwardedHeader::default()), Err(bad.to_owned()));
         }
     }
 
@@ -306,10 +317,13 @@ mod tests {
             prop_assert_eq!(client("10.0.0.1", &[(FORWARDED, &forwarded)]), "203.0.113.7");
             prop_assert_eq!(client("203.0.113.9", &[(X_FORWARDED_FOR, &list), (FORWARDED, &forwarded)]), "203.0.113.9");
             let Ok(value) = HeaderValue::from_bytes(&other) else { return Ok(()) };
-            for name in [X_FORWARDED_FOR, FORWARDED] {
+            for (name, header) in [
+                (X_FORWARDED_FOR, ForwardedHeader::XForwardedFor),
+                (FORWARDED, ForwardedHeader::Forwarded),
+            ] {
                 let mut map = HeaderMap::new();
                 map.append(name, value.clone());
-                let proxies = Proxies::parse(["10.0.0.0/8"]).unwrap();
+                let proxies = Proxies::parse(["10.0.0.0/8"], header).unwrap();
                 let told = proxies.client("10.0.0.1".parse().unwrap(), &map);
                 prop_assert!(told.to_canonical() == told);
             }

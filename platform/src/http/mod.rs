@@ -22,8 +22,8 @@ mod query;
 mod route;
 mod trace;
 
-pub use body::{BODY_LIMIT, BodyDeadline, IdempotentJson, Json, MergePatch, present};
-pub use client_address::Proxies;
+pub use body::{BODY_LIMIT, BodyDeadline, Fingerprints, IdempotentJson, Json, MergePatch, present};
+pub use client_address::{ForwardedHeader, Proxies};
 pub use conditional::{ETag, IfMatch};
 pub use context::{InContext, RequestContext};
 pub use document::{

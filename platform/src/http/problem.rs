@@ -14,6 +14,12 @@ use serde::Serialize;
 /// The media type of every problem (RFC 9457 section 6.1).
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
+/// How to ask (RFC 6750 section 3): the scheme is followed by at least one parameter.
+const CHALLENGE: &str = r#"Bearer realm="doorward""#;
+
+/// The same to who showed a token that is not good.
+const INVALID_TOKEN: &str = r#"Bearer realm="doorward", error="invalid_token""#;
+
 const INTERNAL: &str = "Something went wrong on our side. It has been recorded.";
 
 /// A refusal or failure on its way to the caller. Anything that becomes a [`contracts::Error`] becomes one by `?`.
@@ -66,7 +72,7 @@ pub struct ProblemField<'a> {
 
 impl Problem {
     fn new(status: StatusCode, error: Error) -> Self {
-        Self(Box::new(Inner { status, error, allow: None, challenge: "Bearer" }))
+        Self(Box::new(Inner { status, error, allow: None, challenge: CHALLENGE }))
     }
 
     /// 400: the request can't be read at all.
@@ -127,7 +133,7 @@ impl Problem {
     #[must_use]
     pub(super) fn invalid_token() -> Self {
         let mut problem = Self::unauthenticated();
-        problem.0.challenge = r#"Bearer error="invalid_token""#;
+        problem.0.challenge = INVALID_TOKEN;
         problem
     }
 

@@ -13,6 +13,18 @@ use super::Answer;
 use crate::db::{DbConn, Json, Result};
 use crate::schema::platform_idempotency_keys as keys;
 
+/// Whether an answer names the person. Its type is nothing that can be written down.
+macro_rules! names {
+    ($person:ident) => {{
+        let pattern = format!("%{}%", $person);
+        sql::<Bool>("(CAST(body AS TEXT) LIKE ")
+            .bind::<Text, _>(pattern.clone())
+            .sql(" OR location LIKE ")
+            .bind::<Text, _>(pattern)
+            .sql(")")
+    }};
+}
+
 type Kept = (Vec<u8>, Option<i32>, Option<String>, Option<Json<Value>>);
 
 /// Takes the key when it is free or its time has passed. Whoever comes second waits here until the first transaction
@@ -83,12 +95,23 @@ pub(super) async fn delete_expired(c: &mut DbConn, hashes: Vec<Vec<u8>>, before:
     Ok(diesel::delete(expired).execute(c).await?)
 }
 
-pub(super) async fn forget(c: &mut DbConn, person: UserId) -> Result<usize> {
-    let pattern = format!("%{person}%");
-    let names = sql::<Bool>("(CAST(body AS TEXT) LIKE ")
-        .bind::<Text, _>(pattern.clone())
-        .sql(" OR location LIKE ")
-        .bind::<Text, _>(pattern)
-        .sql(")");
-    Ok(diesel::delete(keys::table.filter(names)).execute(c).await?)
+/// The next keys, whatever they hold.
+pub(super) async fn range(c: &mut DbConn, after: Option<Vec<u8>>, limit: i64) -> Result<Vec<Vec<u8>>> {
+    let mut query = keys::table.select(keys::key_hash).into_boxed();
+    if let Some(after) = after {
+        query = query.filter(keys::key_hash.gt(after));
+    }
+    Ok(query.order(keys::key_hash).limit(limit).load(c).await?)
+}
+
+/// Those of these keys whose answers name the person.
+pub(super) async fn naming(c: &mut DbConn, hashes: Vec<Vec<u8>>, person: UserId) -> Result<Vec<Vec<u8>>> {
+    let theirs = keys::table.filter(keys::key_hash.eq_any(hashes)).filter(names!(person));
+    Ok(theirs.select(keys::key_hash).load(c).await?)
+}
+
+/// Looks at the answer again: a key may have been taken anew since it was found.
+pub(super) async fn delete_naming(c: &mut DbConn, hashes: Vec<Vec<u8>>, person: UserId) -> Result<usize> {
+    let theirs = keys::table.filter(keys::key_hash.eq_any(hashes)).filter(names!(person));
+    Ok(diesel::delete(theirs).execute(c).await?)
 }

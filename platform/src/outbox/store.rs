@@ -202,7 +202,23 @@ pub(super) async fn release(c: &mut DbConn) -> Result<usize> {
     Ok(diesel::update(claimed).set(outbox::lease_until.eq(None::<Time>)).execute(c).await?)
 }
 
-pub(super) async fn forget(c: &mut DbConn, person: UserId) -> Result<usize> {
+/// The next rows, whatever they hold.
+pub(super) async fn range(c: &mut DbConn, after: Option<EventId>, limit: i64) -> Result<Vec<EventId>> {
+    let mut query = outbox::table.select(outbox::id).into_boxed();
+    if let Some(after) = after {
+        query = query.filter(outbox::id.gt(after));
+    }
+    Ok(query.order(outbox::id).limit(limit).load(c).await?)
+}
+
+/// Those of these rows that name the person.
+pub(super) async fn naming(c: &mut DbConn, ids: Vec<EventId>, person: UserId) -> Result<Vec<EventId>> {
     let names = sql::<Bool>("CAST(envelope AS TEXT) LIKE ").bind::<Text, _>(format!("%{person}%"));
-    Ok(diesel::delete(outbox::table.filter(outbox::status.eq(Status::Done)).filter(names)).execute(c).await?)
+    Ok(outbox::table.filter(outbox::id.eq_any(ids)).filter(names).select(outbox::id).load(c).await?)
+}
+
+/// Removes those of these rows that a bus has taken.
+pub(super) async fn delete_done(c: &mut DbConn, ids: Vec<EventId>) -> Result<usize> {
+    let done = outbox::table.filter(outbox::id.eq_any(ids)).filter(outbox::status.eq(Status::Done));
+    Ok(diesel::delete(done).execute(c).await?)
 }

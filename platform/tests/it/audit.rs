@@ -45,6 +45,28 @@ fn subjects(records: &[Record]) -> Vec<&str> {
 }
 
 both_engines! {
+    async fn what_somebody_did_to_others_is_still_told_when_he_is_gone(db: Database) {
+        let (gone, other) = (UserId::new(), UserId::new());
+        let by = |id| Caller { actor: Actor::User { id, session: SessionId::new() }, ..user() };
+        let about = |subject: UserId| Entry {
+            before: Some(json!({ "name": "Ada" })),
+            after: Some(json!({ "name": "Grace" })),
+            ..entry("test.thing.changed", &subject.to_string())
+        };
+        record(&db, at(0), &by(gone), about(other)).await;
+        record(&db, at(1), &by(other), about(gone)).await;
+        record(&db, at(2), &by(other), about(other)).await;
+        let forgotten = db.transaction(async |tx| audit::forget_person(tx, gone).await).await.unwrap();
+        assert_eq!(forgotten, 2);
+        let found = list(&db, Filter::default(), None, 10).await;
+        let told: Vec<_> = found
+            .iter()
+            .map(|one| (one.before.is_some(), one.after.is_some(), one.client_address.is_some(), one.user_agent.is_some()))
+            .collect();
+        assert_eq!(told, [(true, true, true, true), (false, false, false, false), (true, true, false, false)]);
+        assert_eq!(found[2].actor_id, Some(gone.to_string()));
+    }
+
     async fn an_entry_tells_who_what_whom_when_and_from_where(db: Database) {
         let caller = user();
         let changed = Entry {

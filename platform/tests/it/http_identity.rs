@@ -86,11 +86,11 @@ async fn nobody_passes_without_a_good_token() {
     ] {
         let answer = mine_as(&stage, bad).await;
         assert_eq!(answer.problem().0, 401, "{bad}");
-        assert!(answer.header("www-authenticate").starts_with("Bearer"), "{bad}");
+        assert!(answer.header("www-authenticate").starts_with("Bearer realm=\"doorward\""), "{bad}");
         assert!(answer.headers.get("set-cookie").is_none());
     }
     let none = send(&stage, routes, TestRequest::get().uri("/mine")).await;
-    assert_eq!((none.problem().0, none.header("www-authenticate")), (401, "Bearer"));
+    assert_eq!((none.problem().0, none.header("www-authenticate")), (401, "Bearer realm=\"doorward\""));
     let good = format!("Bearer {token}");
     let twice = with("/mine", &good).append_header(("authorization", good.as_str()));
     assert_eq!(send(&stage, routes, twice).await.problem().0, 401);
@@ -98,7 +98,7 @@ async fn nobody_passes_without_a_good_token() {
     assert_eq!(send(&stage, routes, elsewhere).await.problem().0, 401);
     stage.clock.advance(Duration::from_secs(700));
     let answer = mine_as(&stage, &good).await;
-    assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"");
+    assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"doorward\", error=\"invalid_token\"");
 }
 
 #[actix_web::test]

@@ -7,7 +7,7 @@ use actix_web::test::TestRequest;
 use actix_web::{HttpResponse, web};
 use contracts::Error;
 use platform::clock::Clock;
-use platform::http::{Anyone, LimitClass, Limits, Problem, Proxies, User};
+use platform::http::{Anyone, ForwardedHeader, LimitClass, Limits, Problem, Proxies, User};
 use platform::limits::Limit;
 
 use super::http_support::{Answer, Stage, send};
@@ -52,7 +52,7 @@ impl World {
     }
 
     async fn send(&self, request: TestRequest) -> Answer {
-        let proxies = web::Data::new(Proxies::parse(["10.0.0.0/8"]).unwrap());
+        let proxies = web::Data::new(Proxies::parse(["10.0.0.0/8"], ForwardedHeader::default()).unwrap());
         let routes = |config: &mut web::ServiceConfig| {
             config
                 .app_data(self.limits.clone())

@@ -108,7 +108,7 @@ async fn every_kind_of_error_has_its_status() {
         assert!(!answer.text.contains("hunter2"), "{}", answer.text);
         let retry = if matches!(status, 429 | 503) { "1" } else { "" };
         assert_eq!(answer.header("retry-after"), retry, "{kind}");
-        assert_eq!(answer.header("www-authenticate") == "Bearer", status == 401, "{kind}");
+        assert_eq!(answer.header("www-authenticate") == "Bearer realm=\"doorward\"", status == 401, "{kind}");
         assert_eq!(answer.json()["instance"], format!("/fails/{kind}"));
     }
 }

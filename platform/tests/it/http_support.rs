@@ -11,7 +11,7 @@ use actix_web::test::{TestRequest, init_service, try_call_service};
 use actix_web::{App, web};
 use contracts::{Error, SessionId, Time, UserId};
 use platform::clock::Clock;
-use platform::http::{Gate, RequestContext, fallback};
+use platform::http::{Fingerprints, Gate, RequestContext, fallback};
 use platform::tokens::{AccessClaims, Algorithm, KeySource, PublicKeys, Signer, Verifier, generate_key};
 use serde_json::Value;
 use testkit::fakes::{FakeAuth, FakePermissions};
@@ -113,6 +113,7 @@ pub async fn send(
     let app = App::new()
         .wrap(RequestContext)
         .app_data(stage.gate.clone())
+        .app_data(web::Data::new(Fingerprints::new(&[7; 32])))
         .configure(routes)
         .default_service(web::to(fallback));
     let app = init_service(app).await;

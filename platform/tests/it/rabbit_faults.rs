@@ -339,3 +339,28 @@ fn a_broker_that_is_short_of_memory_gets_its_events_later_and_is_relieved_of_tho
         process.stop().await;
     });
 }
+
+#[test]
+fn a_broker_that_comes_back_is_not_taken_for_blocked_any_more() {
+    with_a_broker(async |db, mut broker, settings| {
+        assert!(platform::metrics::install());
+        let clock = Clock::system();
+        let listener = Listener::new("first", &db, &clock, Manner::Takes);
+        let process = Process::start_with(&db, settings, bus_settings(), &[], &[&listener]);
+        happen(&db, &clock, 1).await;
+        listener.wait_called(1).await;
+        let told = |line: &str| platform::metrics::render().lines().any(|one| one == line);
+        assert!(told("doorward_rabbitmq_blocked 0"), "{}", platform::metrics::render());
+        broker.control(&["set_vm_memory_high_watermark", "absolute", "1MB"]);
+        // It says so when something is published.
+        happen(&db, &clock, 2).await;
+        until("it is known to be blocked", async || told("doorward_rabbitmq_blocked 1")).await;
+        broker.kill();
+        broker.begin().await;
+        until("it takes events again", async || {
+            told("doorward_rabbitmq_connected{link=\"publish\"} 1") && told("doorward_rabbitmq_blocked 0")
+        })
+        .await;
+        process.stop().await;
+    });
+}

@@ -9,35 +9,40 @@ impl Account {
     /// The account with this address and in this state, as far as they are given.
     ///
     /// A new address has to be proven, unless who changes it vouches for it by saying `active`. A deleted account that
-    /// is restored is what it was: active when its address is proven, and unverified otherwise.
+    /// is restored is what it was: disabled when it was, else active when its address is proven, and unverified otherwise.
+    /// Once the address was proven, the password of a registration is good for it never again, whatever becomes of it.
     pub(crate) fn changed(
         &self,
         email: Option<&EmailAddress>,
         state: Option<AccountState>,
         now: Time,
     ) -> Self {
-        use AccountState::{Active, Deleted, Unverified};
+        use AccountState::{Active, Deleted, Disabled, Unverified};
         let email = email.map(|email| StoredEmail(email.as_str().to_owned())).filter(|it| *it != self.email);
         let moved = email.is_some();
         let proven = self.verified_at.filter(|_| !moved);
         let state = match (state, self.state) {
             (None, Active) if moved => Unverified,
+            (Some(Active | Unverified), Deleted) if self.disabled_when_deleted => Disabled,
             (Some(Active | Unverified), Deleted) => proven.map_or(Unverified, |_| Active),
             (wished, was) => wished.unwrap_or(was),
         };
         let verified_at = match state {
             Active => proven.or(Some(now)),
             Unverified => None,
-            AccountState::Disabled | Deleted => proven,
+            Disabled | Deleted => proven,
         };
         let deleted_at = (state == Deleted).then(|| self.deleted_at.unwrap_or(now));
-        let self_registered = self.self_registered && !moved;
+        let was_disabled = self.state == Disabled || self.state == Deleted && self.disabled_when_deleted;
+        let disabled_when_deleted = state == Deleted && was_disabled;
+        let self_registered = self.self_registered && !moved && self.verified_at.is_none();
         Self {
             email: email.unwrap_or_else(|| self.email.clone()),
             state,
             verified_at,
             self_registered,
             deleted_at,
+            disabled_when_deleted,
             ..self.clone()
         }
     }
@@ -67,6 +72,7 @@ mod tests {
             revision: 1,
             self_registered: true,
             deleted_at: (state == Deleted).then_some(THEN),
+            disabled_when_deleted: false,
             created_at: THEN,
             updated_at: THEN,
         }
@@ -84,6 +90,36 @@ mod tests {
         assert_eq!(becomes(Deleted, true, Unverified), (Active, Some(THEN)));
         assert_eq!(becomes(Deleted, false, Active), (Unverified, None));
         assert_eq!(becomes(Deleted, true, Disabled), (Disabled, Some(THEN)));
+    }
+
+    #[test]
+    fn a_disabled_account_is_disabled_when_it_is_restored() {
+        for proven in [true, false] {
+            let mut deleted = account(Disabled, proven);
+            // Deleting it twice forgets nothing.
+            for _ in 0..2 {
+                deleted = deleted.changed(None, Some(Deleted), NOW);
+                assert!(deleted.disabled_when_deleted);
+            }
+            let new = EmailAddress::parse("new@example.test").unwrap();
+            for (email, wished) in
+                [(None, Active), (None, Unverified), (None, Disabled), (Some(&new), Active)]
+            {
+                let restored = deleted.changed(email, Some(wished), NOW);
+                assert_eq!((restored.state, restored.deleted_at), (Disabled, None));
+                let enabled = restored.changed(None, Some(Active), NOW);
+                let again = enabled.changed(None, Some(Deleted), NOW).changed(None, Some(Active), NOW);
+                assert_eq!(again.state, Active, "it was not disabled this time");
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_proved_the_address_takes_no_password_of_a_registration() {
+        for state in [Unverified, Disabled, Deleted] {
+            assert!(!account(Active, true).changed(None, Some(state), NOW).self_registered, "{state:?}");
+            assert!(account(Unverified, false).changed(None, Some(state), NOW).self_registered, "{state:?}");
+        }
     }
 
     #[test]

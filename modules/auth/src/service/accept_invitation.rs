@@ -54,11 +54,15 @@ impl Service {
         let email = email.map_err(Shared::internal)?;
         self.check_password(&mut fields, "/password", &ask.password, email.as_ref(), None);
         let Some(secret) = secret.filter(|_| fields.is_empty()) else { return Err(broken(fields)) };
-        let password = self.passwords.hash(&ask.password).await?;
+        let password = self.hash_for(caller, &ask.password).await?;
         self.db
             .transaction(async |tx| {
+                let now = self.now();
                 let (request, account) = self.find_invited(tx, &secret).await?;
-                redeem(tx, caller, &request, account.id, &password, self.now()).await
+                let user = redeem(tx, caller, &request, account.id, &password, now).await?;
+                // Whoever reads the mail is here, so the first login from here is no news.
+                self.remember_device(tx, caller, now, user).await?;
+                Ok(user)
             })
             .await
     }

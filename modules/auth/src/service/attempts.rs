@@ -5,6 +5,9 @@
 //! belongs to (one for the address, one for the address and the network), and is admitted only when the counter has
 //! room for it and for everybody before it. Who finds no room waits for those before it to end, so that correct
 //! logins in parallel don't block each other. The count is this process's own: so many replicas, so many lanes.
+//!
+//! All who try wait for the same hashing threads. One network gets half of the room at most, so that the other half is
+//! there for everybody else.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,6 +17,8 @@ use std::time::Duration;
 use platform::limits::Bucket;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use crate::model::Network;
+
 /// A lane is one bucket of failures.
 type Key = [u8; 32];
 
@@ -21,7 +26,18 @@ type Key = [u8; 32];
 pub(super) struct Attempts {
     /// Waiting in lanes costs memory and patience, too: so many may be there altogether.
     all: Arc<Semaphore>,
+    /// So many may come from one network.
+    share: usize,
+    networks: Arc<Mutex<HashMap<Network, usize>>>,
     lanes: Arc<Mutex<HashMap<Key, Lane>>>,
+}
+
+/// Somebody who was let in, for as long as this is kept.
+pub(super) struct Presence {
+    networks: Arc<Mutex<HashMap<Network, usize>>>,
+    network: Network,
+    /// Only kept.
+    _permit: OwnedSemaphorePermit,
 }
 
 struct Lane {
@@ -46,12 +62,20 @@ pub(super) struct Place {
 
 impl Attempts {
     pub(super) fn new(at_most: usize) -> Self {
-        Self { all: Arc::new(Semaphore::new(at_most)), lanes: Arc::default() }
+        let (all, share) = (Arc::new(Semaphore::new(at_most)), at_most.div_ceil(2));
+        Self { all, share, networks: Arc::default(), lanes: Arc::default() }
     }
 
-    /// Lets somebody in, who stays for as long as this is kept; none when there are too many.
-    pub(super) fn arrive(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.all).try_acquire_owned().ok()
+    /// Lets somebody in; none when there are too many, or too many from that network.
+    pub(super) fn arrive(&self, network: Network) -> Option<Presence> {
+        let permit = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        let mut networks = held(&self.networks);
+        let present = networks.entry(network).or_default();
+        if *present >= self.share {
+            return None;
+        }
+        *present += 1;
+        Some(Presence { networks: Arc::clone(&self.networks), network, _permit: permit })
     }
 
     /// Waits until fewer than `capacity` are at work in the lane.
@@ -73,6 +97,17 @@ impl Attempts {
         lane.present += 1;
         let (room, ended) = (Arc::clone(&lane.room), Arc::clone(&lane.ended));
         (Place { lanes: Arc::clone(&self.lanes), key, ended, undecided: false, permit: None }, room)
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        if let Entry::Occupied(mut present) = held(&self.networks).entry(self.network) {
+            *present.get_mut() -= 1;
+            if *present.get() == 0 {
+                present.remove();
+            }
+        }
     }
 }
 
@@ -119,8 +154,8 @@ impl Drop for Place {
     }
 }
 
-fn held(lanes: &Mutex<HashMap<Key, Lane>>) -> MutexGuard<'_, HashMap<Key, Lane>> {
-    lanes.lock().unwrap_or_else(PoisonError::into_inner)
+fn held<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -129,6 +164,10 @@ mod tests {
 
     fn bucket(name: &[u8]) -> Bucket {
         Bucket::of("test", &[name])
+    }
+
+    fn network(n: u8) -> Network {
+        Network::of(Some([192, 0, n, 1].into()))
     }
 
     #[tokio::test]
@@ -169,10 +208,25 @@ mod tests {
     #[tokio::test]
     async fn too_many_are_sent_away_at_once() {
         let attempts = Attempts::new(1);
-        let first = attempts.arrive();
-        assert!(first.is_some() && attempts.arrive().is_none());
+        let first = attempts.arrive(network(1));
+        assert!(first.is_some() && attempts.arrive(network(2)).is_none());
         drop(first);
-        assert!(attempts.arrive().is_some());
+        assert!(attempts.arrive(network(2)).is_some());
+    }
+
+    #[tokio::test]
+    async fn one_network_leaves_half_of_the_room_to_the_others() {
+        let attempts = Attempts::new(7);
+        let mut greedy: Vec<Presence> = (0..100).filter_map(|_| attempts.arrive(network(1))).collect();
+        assert_eq!(greedy.len(), 4);
+        let others: Vec<Presence> = (2..100).filter_map(|n| attempts.arrive(network(n))).collect();
+        assert_eq!(others.len(), 3);
+        drop(others);
+        assert!(attempts.arrive(network(1)).is_none());
+        greedy.pop();
+        assert!(attempts.arrive(network(1)).is_some());
+        drop(greedy);
+        assert!(held(&attempts.networks).is_empty(), "who has left is forgotten");
     }
 
     #[tokio::test]

@@ -147,6 +147,7 @@ fn made_account(ask: &CreateAccount, now: Time) -> Account {
         revision: 1,
         self_registered: false,
         deleted_at: None,
+        disabled_when_deleted: false,
         created_at: now,
         updated_at: now,
     }

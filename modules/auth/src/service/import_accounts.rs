@@ -234,6 +234,7 @@ fn imported(given: &ImportAccount, now: Time) -> Account {
         revision: 1,
         self_registered: false,
         deleted_at: None,
+        disabled_when_deleted: false,
         created_at,
         updated_at: now,
     }

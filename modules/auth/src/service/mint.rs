@@ -90,7 +90,7 @@ impl Service {
         now: Time,
         account: &Account,
     ) -> Result<(Session, Secret<Refresh>), Error> {
-        let first_ever = accounts::is_untouched(tx, account.id).await?;
+        let is_owner = account.self_registered && accounts::is_untouched(tx, account.id).await?;
         if !accounts::note_login(tx, account.id, account.credential_version, now).await? {
             return Err(Error::InvalidCredentials);
         }
@@ -109,7 +109,7 @@ impl Service {
         let refresh_token = Secret::fresh()?;
         self.keep(tx, &refresh_token, &session, 0, now).await?;
         outbox::publish(tx, now, caller, &SessionCreated { user: account.id, session: session.id }).await?;
-        self.note_device(tx, caller, now, &session, first_ever).await?;
+        self.note_device(tx, caller, now, &session, is_owner).await?;
         Ok((session, refresh_token))
     }
 

@@ -2,8 +2,10 @@
 //!
 //! A device is a network and a kind of client (see `model/device.rs`): an interface without cookies can't know more.
 //! One notice for each new device, and not more than a few an hour, because whoever knows the password can call himself
-//! something else each time; none for the very first login of an account, which its owner has just made. The
-//! notice carries a link by which the owner disowns the login, see `report_session`.
+//! something else each time; none for the very first login of an account that its owner registered, because the link in
+//! the owner's mail made its password good. Of an account that somebody else made, the first one to log in may be anybody
+//! who has seen its password; only the device on which an invitation was accepted is the owner's. The notice carries a
+//! link by which the owner disowns the login, see `report_session`.
 
 use contracts::auth::SignInNoticed;
 use contracts::{Caller, OneTimeRequestId, Time, UserId};
@@ -25,11 +27,10 @@ impl Service {
         caller: &Caller,
         now: Time,
         session: &Session,
-        first_ever: bool,
+        is_owner: bool,
     ) -> Result<(), Error> {
-        let fingerprint = device(caller).fingerprint(&self.devices_key, session.account);
-        let is_new = devices::note(tx, session.account, &fingerprint, now).await?;
-        if !is_new || first_ever || !self.settings.devices.notice {
+        let is_new = self.remember_device(tx, caller, now, session.account).await?;
+        if !is_new || is_owner || !self.settings.devices.notice {
             return Ok(());
         }
         let bucket = self.bucket("auth.notices", &[&session.account.to_string()]);
@@ -61,20 +62,28 @@ impl Service {
         Ok(())
     }
 
-    /// Whether the caller's device is one that the owner of the address has logged in from. It takes the same one
-    /// query for every address there is or is not.
+    /// Remembers the caller's device; true when it is a new one.
+    pub(super) async fn remember_device(
+        &self,
+        tx: &mut DbConn,
+        caller: &Caller,
+        now: Time,
+        account: UserId,
+    ) -> Result<bool, Error> {
+        let fingerprint = device(caller).fingerprint(&self.devices_key, account);
+        Ok(devices::note(tx, account, &fingerprint, now).await?)
+    }
+
+    /// Whether the caller's device is one that is remembered of the account.
     pub(super) async fn knows_device(
         &self,
         c: &mut DbConn,
         caller: &Caller,
-        address: &str,
+        account: UserId,
     ) -> Result<bool, Error> {
         let device = device(caller);
-        let known = devices::of_address(c, address).await?;
-        let is_it = |(user, fingerprint): &(UserId, Vec<u8>)| {
-            device.fingerprint(&self.devices_key, *user).0.as_slice() == fingerprint
-        };
-        Ok(device.is_somewhere() && known.iter().any(is_it))
+        let known = devices::is_known(c, &device.fingerprint(&self.devices_key, account)).await?;
+        Ok(known && device.is_somewhere())
     }
 }
 

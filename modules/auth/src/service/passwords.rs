@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::error::Error;
 use crate::model::{ForeignHash, Password, PasswordHash};
-use crate::settings::HashSettings;
+use crate::settings::{HashPriority, HashSettings};
 use argon::{Argon, Parameters, UNKNOWN};
 use queue::{Job, Queue};
 pub use tune::{TunedHash, tune_hash};
@@ -41,7 +41,7 @@ impl HashPool {
         let queue = Arc::new(Queue::new(settings.queue));
         let pool = Self { queue, dummy: parameters.dummy()?, parameters };
         for number in 0..threads(settings) {
-            pool.start_thread(number, settings.nice)?;
+            pool.start_thread(number, settings.priority)?;
         }
         Ok(pool)
     }
@@ -106,11 +106,13 @@ impl HashPool {
 
     /// A thread of the pool works until the pool is gone. It is started here and not among the workers because it
     /// belongs to this value: whoever has a pool has its threads.
-    fn start_thread(&self, number: usize, nice: i32) -> Result<(), Shared> {
+    fn start_thread(&self, number: usize, priority: HashPriority) -> Result<(), Shared> {
         let queue = Arc::clone(&self.queue);
         let thread = std::thread::Builder::new().name(format!("hash-{number}"));
         let started = thread.spawn(move || {
-            stand_back(nice);
+            if priority == HashPriority::Idle {
+                stand_back();
+            }
             queue.work_off(Argon::default);
         });
         started.map(|_| ()).map_err(Shared::internal)
@@ -145,19 +147,36 @@ pub(super) fn threads(settings: &HashSettings) -> usize {
     if settings.threads == 0 { cores() } else { settings.threads }
 }
 
-/// On Linux, priorities belong to threads; elsewhere hashing competes like everything else.
-fn stand_back(nice: i32) {
+/// The system gives this thread what nobody else wants from here on. Elsewhere than on Linux it does not know how.
+fn stand_back() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), nice) {
-        tracing::warn!(%error, "password hashing keeps its normal priority");
+    {
+        use thread_priority::{
+            NormalThreadSchedulePolicy::Idle, ThreadPriority, ThreadSchedulePolicy,
+            set_thread_priority_and_policy, thread_native_id,
+        };
+        let policy = ThreadSchedulePolicy::Normal(Idle);
+        if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy) {
+            tracing::warn!(%error, "password hashing may not stand back behind everything else");
+        }
     }
-    #[cfg(not(target_os = "linux"))]
-    let _ = nice;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_thread_that_stands_back_is_idle_to_the_system() {
+        use thread_priority::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, thread_schedule_policy};
+        let thread = std::thread::Builder::new().spawn(|| {
+            stand_back();
+            thread_schedule_policy().unwrap()
+        });
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        assert_eq!(thread.unwrap().join().unwrap(), idle);
+    }
 
     fn pool(threads: usize, queue: usize) -> HashPool {
         HashPool::start(&HashSettings { threads, queue, ..HashSettings::testing() }).unwrap()

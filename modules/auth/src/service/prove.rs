@@ -27,7 +27,7 @@ impl Service {
             true => RequestKind::Verification,
             false => RequestKind::Invitation,
         };
-        let newest = requests::newest_unspent(tx, user, kind).await?;
+        let newest = requests::unspent(tx, user, kind, 1).await?.pop();
         match newest.filter(|request| request.is_open(self.now())) {
             Some(open) => self.tell_of_request(tx, caller, user, kind, open.id, locale).await,
             None => self.open_proof(tx, caller, user, kind, locale).await,

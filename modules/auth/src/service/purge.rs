@@ -1,9 +1,11 @@
 //! Forgetting people for good: everything of accounts that were deleted and that nobody restored within the window.
 //!
-//! The account, its secrets and its sessions go in one transaction with the event that lets everybody else forget. In
-//! the same transaction the trail keeps what was done, by a pseudonym, and loses where from and with what; events that
-//! name the person, and answers that were kept for repeated requests, go. What was on its way at that moment is
-//! forgotten when this module hears its own event. Left out: backups, whose age is the operator's choice.
+//! First go the events that name the person and the answers that were kept for repeated requests, in many short steps,
+//! because there may be millions to look through. Then the account, its secrets and its sessions go in one transaction
+//! with the event that lets everybody else forget; in it the trail keeps what was done, by a pseudonym, and loses where
+//! from and with what. So an account that is gone has left nothing, and a purge that broke off is begun again with the
+//! next sweep. What was on its way at that moment is forgotten when this module hears its own event. Left out: backups,
+//! whose age is the operator's choice.
 
 use contracts::auth::AccountPurged;
 use contracts::{Caller, Time, UserId};
@@ -22,14 +24,15 @@ impl Service {
     /// Purges whoever is due, each in a transaction of his own.
     pub(super) async fn purge(&self, stop: &CancellationToken) -> Result<(), Error> {
         let before = self.now().minus(self.settings.deletion.window());
-        let mut purged = false;
+        let (mut purged, mut after) = (false, None);
         loop {
-            let due = accounts::deleted_until(&mut *self.db.read().await?, before, BATCH).await?;
-            let last = due.len() < usize::try_from(BATCH).unwrap_or(usize::MAX);
-            for user in due {
-                purged |= self.purge_one(user, before).await?;
+            let due = accounts::deleted_until(&mut *self.db.read().await?, before, after, BATCH).await?;
+            let Some(last) = due.last().copied() else { break };
+            after = Some(last);
+            for (_, user) in due {
+                purged |= self.try_purge(user, before).await;
             }
-            if last || stop.is_cancelled() {
+            if stop.is_cancelled() {
                 break;
             }
         }
@@ -39,14 +42,31 @@ impl Service {
         Ok(())
     }
 
+    /// One person who can't be purged now stands in nobody's way, and is tried again with the next sweep.
+    async fn try_purge(&self, user: UserId, before: Time) -> bool {
+        match self.purge_one(user, before).await {
+            Ok(purged) => purged,
+            Err(error) => {
+                let error = contracts::Error::from(error);
+                metrics::counter!("doorward_purges_failed_total").increment(1);
+                tracing::error!(user.id = %user, code = %error.code, "an account could not be purged");
+                false
+            }
+        }
+    }
+
     /// False when the account was restored, or purged, meanwhile.
     async fn purge_one(&self, user: UserId, before: Time) -> Result<bool, Error> {
+        if !accounts::is_due(&mut *self.db.read().await?, user, before).await? {
+            return Ok(false);
+        }
+        platform::forget_copies(&self.db, user).await?;
         let (now, caller) = (self.now(), Caller::module("auth"));
         let purged = self
             .db
             .transaction(async |tx| {
                 let Some(email) = accounts::purge(tx, user, before).await? else { return Ok(false) };
-                platform::forget_person(tx, user).await?;
+                audit::forget_person(tx, user).await?;
                 let address_key = self.master_key.address_key(&email.0);
                 outbox::publish(tx, now, &caller, &AccountPurged { user, address_key }).await?;
                 audit::record(tx, now, &caller, entry("auth.account.purged", user)).await?;
@@ -68,11 +88,13 @@ impl Service {
         event: contracts::EventId,
         user: UserId,
     ) -> Result<(), Error> {
+        // Before it is noted that this was heard, so that it is heard again when it broke off.
+        platform::forget_copies(&self.db, user).await?;
         let now = self.now();
         self.db
             .transaction(async |tx| {
                 if inbox::once(tx, subscriber, event, now).await? {
-                    platform::forget_person(tx, user).await?;
+                    audit::forget_person(tx, user).await?;
                 }
                 Ok::<_, Error>(())
             })

@@ -12,7 +12,8 @@ use platform::limits;
 use platform::outbox;
 use serde_json::json;
 
-use super::{Service, hourly};
+use super::steady::steady;
+use super::{Purpose, Service, hourly};
 use crate::error::Error;
 use crate::model::{
     Account, DisplayName, Locale, Network, OneTimeRequest, Password, PasswordHash, RequestKind, StoredEmail,
@@ -43,9 +44,11 @@ impl Service {
     pub(crate) async fn register(&self, caller: &Caller, ask: Register) -> Result<(), Error> {
         let (email, display_name, locale) = self.checked(&ask)?;
         self.refuse_busy_network(caller).await?;
-        let password = self.passwords.hash(&ask.password).await?;
+        let password = self.hash_for(caller, &ask.password).await?;
         let registration = Registration { email, password, display_name, locale };
-        self.db.transaction(async |tx| self.write_registration(tx, caller, registration).await).await?;
+        // The hash takes as long for everybody, and what is written does not.
+        steady(self.db.transaction(async |tx| self.write_registration(tx, caller, registration).await))
+            .await?;
         metrics::counter!("doorward_registrations_total").increment(1);
         Ok(())
     }
@@ -113,7 +116,7 @@ impl Service {
         let now = self.now();
         let fresh = new_account(&registration.email, now);
         let id = fresh.id;
-        let (bucket, limit) = self.message_limit(registration.email.as_str());
+        let (bucket, limit) = self.message_limit(Purpose::Registration, registration.email.as_str());
         if accounts::insert(tx, fresh).await? {
             let message = limits::take(tx, now, &bucket, limit).await?;
             let display_name = registration.display_name.map(|name| name.0);
@@ -124,11 +127,16 @@ impl Service {
             audit::record(tx, now, caller, registered).await?;
             if message.allowed {
                 self.open_request(tx, caller, id, registration.password, registration.locale).await?;
+            } else {
+                self.note_attempt(tx, id, registration.password).await?;
             }
         } else if let Some(existing) = accounts::find_by_email(tx, &registration.email).await? {
             let message = limits::take(tx, now, &bucket, limit).await?;
             audit::record(tx, now, caller, entry("auth.registration.repeated", existing.id)).await?;
             match (message.allowed, existing.state) {
+                (false, AccountState::Unverified) if existing.self_registered => {
+                    self.note_attempt(tx, existing.id, registration.password).await?;
+                }
                 (false, _) => {}
                 // Somebody else made this account, or its address changed: what a stranger types in must not become
                 // its password, but whoever reads the mail may have missed the first message.
@@ -150,17 +158,24 @@ impl Service {
         Ok(())
     }
 
-    /// A link for this attempt, with the password that it makes valid.
-    pub(super) async fn open_request(
+    /// An attempt that nobody is told of, because the address got its messages already. It only shows that there were
+    /// several, for which two are enough; see `resend.rs`.
+    async fn note_attempt(
         &self,
         tx: &mut DbConn,
-        caller: &Caller,
         account: UserId,
         password: PasswordHash,
-        locale: Option<Locale>,
     ) -> Result<(), Error> {
+        if requests::unspent(tx, account, RequestKind::Verification, 2).await?.len() < 2 {
+            requests::insert(tx, self.attempt(account, password)).await?;
+        }
+        Ok(())
+    }
+
+    /// What one of several people who register an address asks for, with the password that it makes valid.
+    fn attempt(&self, account: UserId, password: PasswordHash) -> OneTimeRequest {
         let now = self.now();
-        let request = OneTimeRequest {
+        OneTimeRequest {
             id: OneTimeRequestId::new(),
             kind: RequestKind::Verification,
             account: Some(account),
@@ -170,7 +185,19 @@ impl Service {
             created_at: now,
             expires_at: now.plus(self.settings.links.verification()),
             used_at: None,
-        };
+        }
+    }
+
+    /// A link for this attempt, with the password that it makes valid.
+    pub(super) async fn open_request(
+        &self,
+        tx: &mut DbConn,
+        caller: &Caller,
+        account: UserId,
+        password: PasswordHash,
+        locale: Option<Locale>,
+    ) -> Result<(), Error> {
+        let (now, request) = (self.now(), self.attempt(account, password));
         let fact = VerificationRequested {
             user: account,
             request: request.id,
@@ -193,6 +220,7 @@ pub(super) fn new_account(email: &EmailAddress, now: Time) -> Account {
         revision: 1,
         self_registered: true,
         deleted_at: None,
+        disabled_when_deleted: false,
         created_at: now,
         updated_at: now,
     }

@@ -2,9 +2,9 @@
 //!
 //! Whoever logged in knew the password, and would log in again as soon as one session is ended. So the report closes
 //! the account to everybody until its owner has chosen another password: every session ends, the password is
-//! withdrawn, what was logged in from is forgotten, and a message with the link of a reset goes out. Only when the
-//! login is over and the password has changed since, there is nothing left to close. The link outlives a change of the
-//! password, because the one who is reported may have made it.
+//! withdrawn, what was logged in from is forgotten, and a message with the link of a reset goes out. Whatever became of
+//! the login and of the password meanwhile, the one who is reported may have made it so. Only a reset, which takes the
+//! mailbox, proves that the owner was faster: it closes the link.
 
 use contracts::auth::AccountState;
 use contracts::{Caller, SessionId, Time};
@@ -51,14 +51,9 @@ impl Service {
         if !requests::spend(tx, request.id, now).await? {
             return Err(Error::SpentToken);
         }
-        let is_known = request.credential_version == Some(account.credential_version);
-        let mut ended = Vec::new();
-        let mut withdrawn = false;
-        if is_known || sessions::is_live(tx, session, now).await? {
-            ended = sessions::end_all(tx, user, RevokedReason::Reported, now).await?;
-            devices::forget_all(tx, user).await?;
-            withdrawn = self.withdraw_password(tx, caller, &account, now).await?;
-        }
+        let ended = sessions::end_all(tx, user, RevokedReason::Reported, now).await?;
+        devices::forget_all(tx, user).await?;
+        let withdrawn = self.withdraw_password(tx, caller, &account, now).await?;
         for session in &ended {
             tell(tx, caller, user, *session, RevokedReason::Reported, now).await?;
         }

@@ -12,7 +12,7 @@ use platform::{limits, outbox};
 
 use super::register::{broken, entry};
 use super::steady::steady;
-use super::{Service, hourly};
+use super::{Purpose, Service, hourly};
 use crate::error::Error;
 use crate::model::{Account, Network, OneTimeRequest, RequestKind};
 use crate::store::{accounts, requests};
@@ -60,7 +60,7 @@ impl Service {
             return Ok(audit::record(tx, now, caller, entry).await?);
         };
         audit::record(tx, now, caller, entry("auth.password.reset_requested", account.id)).await?;
-        let (bucket, limit) = self.message_limit(name);
+        let (bucket, limit) = self.message_limit(Purpose::Reset, name);
         if limits::take(tx, now, &bucket, limit).await?.allowed {
             self.offer_reset(tx, caller, &account, now).await?;
         }

@@ -1,17 +1,19 @@
 //! Another message for somebody whose first one got lost: the same answer for every address there is or is not.
 //!
 //! Who was invited and has chosen no password yet is invited again: a proof of the address alone would let nobody in.
+//! When several people registered the address, the message lets its owner choose a password and makes none of theirs
+//! good.
 
 use contracts::auth::{AccountState, VerificationRequested};
-use contracts::{Caller, EmailAddress, UserId};
+use contracts::{Caller, EmailAddress};
 use platform::db::DbConn;
 use platform::{audit, limits, outbox};
 
 use super::register::entry;
 use super::steady::steady;
-use super::{Service, hourly};
+use super::{Purpose, Service, hourly};
 use crate::error::Error;
-use crate::model::RequestKind;
+use crate::model::{Account, RequestKind};
 use crate::store::{accounts, requests};
 
 impl Service {
@@ -40,28 +42,32 @@ impl Service {
         let now = self.now();
         let account = accounts::find_by_email(tx, email).await?;
         let Some(account) = account.filter(|it| it.state == AccountState::Unverified) else { return Ok(()) };
-        let (bucket, limit) = self.message_limit(email.as_str());
+        let (bucket, limit) = self.message_limit(Purpose::Registration, email.as_str());
         if !limits::take(tx, now, &bucket, limit).await?.allowed {
             return Ok(());
         }
         audit::record(tx, now, caller, entry("auth.verification.resent", account.id)).await?;
         if account.self_registered {
-            return self.open_again(tx, caller, account.id).await;
+            return self.open_again(tx, caller, &account).await;
         }
         self.ask_for_proof(tx, caller, account.id, None).await
     }
 
-    /// The newest attempt's link, or a new one for the same attempt when that is over.
-    async fn open_again(&self, tx: &mut DbConn, caller: &Caller, user: UserId) -> Result<(), Error> {
+    /// The attempt's link, or a new one for the same attempt when that is over. Nobody can tell which of several attempts
+    /// is the owner's: then whoever reads the mail chooses the password.
+    async fn open_again(&self, tx: &mut DbConn, caller: &Caller, account: &Account) -> Result<(), Error> {
         let now = self.now();
-        let Some(newest) = requests::newest_unspent(tx, user, RequestKind::Verification).await? else {
-            return Ok(());
+        let attempts = requests::unspent(tx, account.id, RequestKind::Verification, 2).await?;
+        let [attempt] = attempts.as_slice() else {
+            return self.offer_reset(tx, caller, account, now).await;
         };
-        if newest.is_open(now) {
-            let fact = VerificationRequested { user, request: newest.id, locale: None };
+        if attempt.is_open(now) {
+            let fact = VerificationRequested { user: account.id, request: attempt.id, locale: None };
             outbox::publish(tx, now, caller, &fact).await?;
-        } else if let Some(password) = newest.password_hash {
-            self.open_request(tx, caller, user, password, None).await?;
+        } else if let Some(password) = attempt.password_hash.clone() {
+            // It goes on as the new one, and stays a single attempt.
+            requests::close(tx, attempt.id, now).await?;
+            self.open_request(tx, caller, account.id, password, None).await?;
         }
         Ok(())
     }

@@ -37,7 +37,7 @@ impl Service {
         let secret = Secret::parse(&ask.token).ok_or(Error::UnknownToken)?;
         let request = find_reset(&mut *self.db.read().await?, &secret, self.now()).await?;
         self.check_reset(&request, &ask.new_password).await?;
-        let password = self.passwords.hash(&ask.new_password).await?;
+        let password = self.hash_for(caller, &ask.new_password).await?;
         let (account, ended) = self
             .db
             .transaction(async |tx| {
@@ -89,6 +89,8 @@ impl Service {
             return Err(Error::SpentToken);
         }
         requests::close_all(tx, user, now).await?;
+        // Whoever reads the mail has locked out everybody else, so no login is left to be disowned.
+        requests::close_reports(tx, user, now).await?;
         accounts::set_password(tx, user, password, now).await?;
         // Whoever knew the old password may have logged in from anywhere.
         devices::forget_all(tx, user).await?;

@@ -31,6 +31,8 @@ enum Why {
     Command,
     /// Somebody said that others may have the old ones.
     Compromised,
+    /// None of the keys up to this sequence is of the algorithm in use.
+    Algorithm(i64),
 }
 
 /// The key that was made, and what becomes of the ones before.
@@ -63,19 +65,21 @@ impl Service {
     async fn rotate(&self, caller: &Caller, why: Why) -> Result<Option<RotatedKeys>, Error> {
         let now = self.now();
         let tokens = &self.settings.tokens;
+        // From here on everybody has read the new key.
+        let settled = now.plus(tokens.jwks_max_age()).plus(SLACK);
         let (signs_from, retired_at) = match why {
             Why::Compromised => (now, now),
-            Why::Age(_) | Why::Command => {
-                let signs_from = now.plus(tokens.jwks_max_age()).plus(SLACK);
-                (signs_from, signs_from.plus(tokens.access()).plus(SLACK))
-            }
+            // Nothing else can sign here, so it signs at once; other processes may go on with the old ones for a while.
+            Why::Algorithm(_) => (now, settled.plus(tokens.access()).plus(SLACK)),
+            Why::Age(_) | Why::Command => (settled, settled.plus(tokens.access()).plus(SLACK)),
         };
         let rotated = self
             .db
             .transaction(async |tx| {
                 let last = signing_keys::last_sequence(tx).await?;
                 let row = self.keys.make(last.saturating_add(1), now, signs_from)?;
-                if matches!(why, Why::Age(known) if known != last) || !signing_keys::insert(tx, &row).await? {
+                let is_known = !matches!(why, Why::Age(known) | Why::Algorithm(known) if known != last);
+                if !is_known || !signing_keys::insert(tx, &row).await? {
                     return Ok(None);
                 }
                 if why == Why::Compromised {
@@ -102,11 +106,27 @@ impl Service {
                 Why::Age(_) => "age",
                 Why::Command => "command",
                 Why::Compromised => "compromised",
+                Why::Algorithm(_) => "algorithm",
             };
             metrics::counter!("doorward_signing_key_rotations_total", "why" => word).increment(1);
             tracing::info!(kid = rotated.kid, signs_from = %rotated.signs_from, "made a new signing key");
         }
         Ok(rotated)
+    }
+
+    /// Makes a key of the algorithm in use when the others are all of another one, and retires those.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) async fn follow_algorithm(&self) -> Result<(), Error> {
+        while self.keys.latest().is_none() {
+            let last = signing_keys::last_sequence(&mut *self.db.read().await?).await?;
+            self.keys.refresh(&self.db, self.now()).await?;
+            if self.keys.latest().is_none() {
+                self.rotate(&Caller::module("auth"), Why::Algorithm(last)).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads the keys anew and changes the one that is old enough, again and again until it is told to stop.
@@ -126,6 +146,8 @@ impl Service {
     async fn tend_keys_once(&self) -> Result<(), Error> {
         let now = self.now();
         self.keys.refresh(&self.db, now).await?;
+        // A process with another setting may have retired the keys of this one's algorithm.
+        self.follow_algorithm().await?;
         let Some(latest) = self.keys.latest() else { return Ok(()) };
         let age = now.since(latest.created_at);
         metrics::gauge!("doorward_signing_key_age_seconds").set(age.as_secs_f64());

@@ -60,8 +60,8 @@ pub(super) struct Key {
 }
 
 impl SigningKeys {
-    /// Reads the keys, and makes one when there is none to sign with. When several processes start at once, the sequence
-    /// lets one of them make it, and the others find it.
+    /// Reads the keys, and makes the first one when there is none. When several processes start at once, the sequence lets
+    /// one of them make it, and the others find it. Whether one of them is of this algorithm is for the caller to see.
     pub(super) async fn open(
         db: &Database,
         clock: &Clock,
@@ -81,7 +81,7 @@ impl SigningKeys {
             let now = clock.now();
             let last = signing_keys::last_sequence(&mut *db.read().await?).await?;
             keys.refresh(db, now).await?;
-            if keys.newest(now).is_some() {
+            if !keys.held().keys.is_empty() {
                 return Ok(keys);
             }
             let row = keys.make(last.saturating_add(1), now, now)?;

@@ -65,6 +65,16 @@ impl Service {
         self.tell_standing(caller, user).await
     }
 
+    /// Says that the account can be used, when it can.
+    pub(crate) async fn confirm_usable(&self, caller: &Caller, user: UserId) -> Result<(), Error> {
+        let account = accounts::find(&mut *self.db.read().await?, user).await?;
+        if account.is_some_and(|it| it.state == AccountState::Active) {
+            let ask = SetStanding { user, active: true };
+            self.permissions.set_standing(&caller.acting_as_module("auth"), ask).await?;
+        }
+        Ok(())
+    }
+
     /// Says what is true now. Somebody else may change the account meanwhile; that change's own event comes after this.
     pub(crate) async fn tell_standing(&self, caller: &Caller, user: UserId) -> Result<(), Error> {
         let account = accounts::find(&mut *self.db.read().await?, user).await?;

@@ -8,17 +8,16 @@
 
 use std::time::Duration;
 
-use contracts::{Caller, Time};
+use contracts::{Caller, Time, UserId};
 use platform::db::{self, DbConn};
 use platform::limits::{self, Bucket, Limit};
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::attempts::Place;
+use super::attempts::{Place, Presence};
 use super::passwords::busy;
 use super::{Service, hourly};
 use crate::error::Error;
-use crate::model::Network;
-use crate::store::sessions;
+use crate::model::{Network, Password, PasswordHash};
+use crate::store::{accounts, sessions};
 
 /// What failures from one network are counted under.
 const NETWORK: &str = "auth.login.network";
@@ -28,7 +27,7 @@ pub(super) struct Try {
     network: Counter,
     address: Counter,
     /// Only kept.
-    _presence: OwnedSemaphorePermit,
+    _presence: Presence,
 }
 
 /// A counter of failures, and this try's place among those that are not decided yet.
@@ -42,10 +41,10 @@ impl Service {
     /// Waits until the counters have room for this try and all before it.
     ///
     /// # Errors
-    /// 429 when there were too many failures already; 503 when too many are trying.
+    /// 429 when there were too many failures already; 503 when too many are trying, altogether or from one network.
     pub(super) async fn admit(&self, caller: &Caller, address: &str) -> Result<Try, Error> {
-        let presence = self.attempts.arrive().ok_or_else(busy)?;
         let from = Network::of(caller.client_address);
+        let presence = self.attempts.arrive(from).ok_or_else(busy)?;
         let network = from.to_string();
         let settings = &self.settings.limits;
         let quarterly =
@@ -63,6 +62,16 @@ impl Service {
             this.network.place.wait().await;
         }
         Ok(this)
+    }
+
+    /// Hashes a password that somebody chose who is not logged in. His network takes no more of the hashing threads with
+    /// it than with passwords that are tried.
+    ///
+    /// # Errors
+    /// 503 when too many are waiting already, altogether or from that network.
+    pub(super) async fn hash_for(&self, caller: &Caller, password: &Password) -> Result<PasswordHash, Error> {
+        let _presence = self.attempts.arrive(Network::of(caller.client_address)).ok_or_else(busy)?;
+        self.passwords.hash(password).await
     }
 
     async fn counter(&self, bucket: Bucket, limit: Limit) -> Counter {
@@ -89,8 +98,14 @@ impl Service {
         address: &str,
         now: Time,
     ) -> Result<bool, Error> {
-        let here = is_logged_in(c, address, Network::of(caller.client_address), now).await?;
-        Ok(self.knows_device(c, caller, address).await? || here)
+        // Of nobody as much is looked for as of somebody.
+        let owner = accounts::id_of(c, address).await?.unwrap_or_else(UserId::new);
+        let used_after = now.minus(self.settings.tokens.idle());
+        let addresses = sessions::client_addresses(c, owner, now, used_after).await?;
+        let from = Network::of(caller.client_address);
+        let mut networks = addresses.into_iter().flatten().map(|it| Network::of(it.parse().ok()));
+        let is_logged_in = from != Network::Unknown && networks.any(|network| network == from);
+        Ok(self.knows_device(c, caller, owner).await? || is_logged_in)
     }
 
     /// The failures that are counted from the caller's network for this address are forgiven, because its owner has
@@ -104,13 +119,6 @@ impl Service {
         let network = Network::of(caller.client_address).to_string();
         Ok(limits::reset(tx, &self.bucket(NETWORK, &[address, &network])).await?)
     }
-}
-
-/// Whether the owner of the address is logged in from that network.
-async fn is_logged_in(c: &mut DbConn, address: &str, from: Network, now: Time) -> Result<bool, Error> {
-    let addresses = sessions::client_addresses(c, address, now).await?;
-    let mut networks = addresses.into_iter().flatten().map(|it| Network::of(it.parse().ok()));
-    Ok(from != Network::Unknown && networks.any(|network| network == from))
 }
 
 impl Counter {

@@ -20,6 +20,7 @@ struct AccountRow {
     revision: i64,
     self_registered: bool,
     deleted_at: Option<Time>,
+    disabled_when_deleted: bool,
     created_at: Time,
     updated_at: Time,
 }
@@ -35,6 +36,7 @@ impl From<Account> for AccountRow {
             revision: account.revision,
             self_registered: account.self_registered,
             deleted_at: account.deleted_at,
+            disabled_when_deleted: account.disabled_when_deleted,
             created_at: account.created_at,
             updated_at: account.updated_at,
         }
@@ -52,6 +54,7 @@ impl From<AccountRow> for Account {
             revision: row.revision,
             self_registered: row.self_registered,
             deleted_at: row.deleted_at,
+            disabled_when_deleted: row.disabled_when_deleted,
             created_at: row.created_at,
             updated_at: row.updated_at,
         }
@@ -126,6 +129,7 @@ pub(crate) async fn update(
             accounts::verified_at.eq(account.verified_at),
             accounts::self_registered.eq(account.self_registered),
             accounts::deleted_at.eq(account.deleted_at),
+            accounts::disabled_when_deleted.eq(account.disabled_when_deleted),
             accounts::revision.eq(accounts::revision + 1),
             accounts::updated_at.eq(now),
         ))
@@ -140,6 +144,11 @@ pub(crate) async fn update(
 pub(crate) async fn find_by_email(c: &mut DbConn, email: &EmailAddress) -> Result<Option<Account>> {
     let query = accounts::table.filter(accounts::email.eq(email.as_str())).select(AccountRow::as_select());
     Ok(query.first(c).await.optional()?.map(Account::from))
+}
+
+/// Whose this address is.
+pub(crate) async fn id_of(c: &mut DbConn, email: &str) -> Result<Option<UserId>> {
+    Ok(accounts::table.filter(accounts::email.eq(email)).select(accounts::id).first(c).await.optional()?)
 }
 
 /// The account with this address and its password, when it has one.
@@ -314,10 +323,27 @@ pub(crate) async fn has_password(c: &mut DbConn, id: UserId) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// Some accounts that were deleted at that moment or before, the longest ago first.
-pub(crate) async fn deleted_until(c: &mut DbConn, before: Time, limit: i64) -> Result<Vec<UserId>> {
-    let due = accounts::table.filter(accounts::deleted_at.le(before)).order(accounts::deleted_at.asc());
-    Ok(due.limit(limit).select(accounts::id).load(c).await?)
+/// The next accounts that were deleted at that moment or before, with when that was; the longest ago first.
+pub(crate) async fn deleted_until(
+    c: &mut DbConn,
+    before: Time,
+    after: Option<(Time, UserId)>,
+    limit: i64,
+) -> Result<Vec<(Time, UserId)>> {
+    let due = accounts::deleted_at.assume_not_null();
+    let mut query =
+        accounts::table.filter(accounts::deleted_at.le(before)).select((due, accounts::id)).into_boxed();
+    if let Some((at, id)) = after {
+        let later = accounts::deleted_at.gt(at);
+        query = query.filter(later.or(accounts::deleted_at.eq(at).and(accounts::id.gt(id))));
+    }
+    Ok(query.order((accounts::deleted_at.asc(), accounts::id.asc())).limit(limit).load(c).await?)
+}
+
+/// Whether an account was deleted at that moment or before.
+pub(crate) async fn is_due(c: &mut DbConn, id: UserId, before: Time) -> Result<bool> {
+    let due = accounts::table.find(id).filter(accounts::deleted_at.le(before)).select(accounts::id);
+    Ok(due.first::<UserId>(c).await.optional()?.is_some())
 }
 
 /// Removes an account that was deleted at that moment or before, with everything that belongs to it, and tells its

@@ -6,10 +6,7 @@ use diesel_async::RunQueryDsl;
 use platform::db::{DbConn, Result};
 
 use crate::model::Fingerprint;
-use crate::schema::{auth_accounts as accounts, auth_devices as devices};
-
-/// More devices than anybody logs in from within the time they are remembered.
-const AT_MOST: i64 = 1_000;
+use crate::schema::auth_devices as devices;
 
 /// Notes a login; true when the account has never been logged in to from there.
 pub(crate) async fn note(
@@ -37,15 +34,10 @@ pub(crate) async fn note(
     Ok(added == 1)
 }
 
-/// The devices that the owner of this address has logged in from, with whose they are; the newest first.
-pub(crate) async fn of_address(c: &mut DbConn, email: &str) -> Result<Vec<(UserId, Vec<u8>)>> {
-    let query = devices::table
-        .inner_join(accounts::table)
-        .filter(accounts::email.eq(email))
-        .order(devices::last_seen_at.desc())
-        .limit(AT_MOST)
-        .select((devices::account_id, devices::fingerprint));
-    Ok(query.load(c).await?)
+/// Whether somebody has logged in from there to the account that the fingerprint is of.
+pub(crate) async fn is_known(c: &mut DbConn, fingerprint: &Fingerprint) -> Result<bool> {
+    let query = devices::table.find(fingerprint.0.as_slice()).select(devices::account_id);
+    Ok(query.first::<UserId>(c).await.optional()?.is_some())
 }
 
 /// When each device of an account was first and last seen, the newest first.

@@ -88,19 +88,23 @@ pub(crate) async fn find_by_secret(
     Ok(query.first(c).await.optional()?.map(OneTimeRequest::from))
 }
 
-/// The newest unspent request of an account of one kind, expired or not.
-pub(crate) async fn newest_unspent(
+/// The newest unspent requests of an account of one kind, expired or not.
+pub(crate) async fn unspent(
     c: &mut DbConn,
     account: UserId,
     kind: RequestKind,
-) -> Result<Option<OneTimeRequest>> {
-    let query = requests::table
+    limit: i64,
+) -> Result<Vec<OneTimeRequest>> {
+    let rows: Vec<RequestRow> = requests::table
         .filter(requests::account_id.eq(account))
         .filter(requests::kind.eq(kind))
         .filter(requests::used_at.is_null())
         .order((requests::created_at.desc(), requests::id.desc()))
-        .select(RequestRow::as_select());
-    Ok(query.first(c).await.optional()?.map(OneTimeRequest::from))
+        .limit(limit)
+        .select(RequestRow::as_select())
+        .load(c)
+        .await?;
+    Ok(rows.into_iter().map(OneTimeRequest::from).collect())
 }
 
 /// Spends a request; false when it was spent or is over. The one statement decides which of several takers gets it.
@@ -112,6 +116,15 @@ pub(crate) async fn spend(tx: &mut DbConn, id: OneTimeRequestId, now: Time) -> R
         .execute(tx)
         .await?;
     Ok(spent == 1)
+}
+
+/// Closes one request, and forgets the password that came with it.
+pub(crate) async fn close(tx: &mut DbConn, id: OneTimeRequestId, now: Time) -> Result<()> {
+    diesel::update(requests::table.find(id).filter(requests::used_at.is_null()))
+        .set((requests::used_at.eq(Some(now)), requests::password_hash.eq(None::<String>)))
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 /// Closes the requests of an account that are still unspent, and forgets the passwords that came with them. Reports

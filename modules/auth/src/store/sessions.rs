@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::{FamilyKey, RevokedReason, Session};
 use crate::schema::{auth_accounts as accounts, auth_sessions as sessions};
 
+/// More sessions than an account may have at a time.
+const AT_MOST: i64 = 1_000;
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sessions, check_for_backend(Db))]
 struct SessionRow {
@@ -114,13 +117,20 @@ pub(crate) async fn live(
     Ok(rows.into_iter().map(Session::from).collect())
 }
 
-/// Where the owner of this address is logged in from.
-pub(crate) async fn client_addresses(c: &mut DbConn, email: &str, now: Time) -> Result<Vec<Option<String>>> {
+/// Where an account is logged in from, as far as that was used after that moment; what was used last first.
+pub(crate) async fn client_addresses(
+    c: &mut DbConn,
+    account: UserId,
+    now: Time,
+    used_after: Time,
+) -> Result<Vec<Option<String>>> {
     let query = sessions::table
-        .inner_join(accounts::table)
-        .filter(accounts::email.eq(email))
+        .filter(sessions::account_id.eq(account))
         .filter(sessions::revoked_at.is_null())
         .filter(sessions::expires_at.gt(now))
+        .filter(sessions::last_used_at.gt(used_after))
+        .order(sessions::last_used_at.desc())
+        .limit(AT_MOST)
         .select(sessions::client_address);
     Ok(query.load(c).await?)
 }
@@ -200,11 +210,11 @@ pub(crate) async fn end_all(
         .await?)
 }
 
-/// The sessions of an account that were ended after that moment.
+/// The sessions of an account that were ended after that moment: the last thousand.
 pub(crate) async fn ended_since(c: &mut DbConn, account: UserId, since: Time) -> Result<Vec<SessionId>> {
     let ended =
         sessions::table.filter(sessions::account_id.eq(account)).filter(sessions::revoked_at.gt(since));
-    Ok(ended.select(sessions::id).load(c).await?)
+    Ok(ended.order(sessions::revoked_at.desc()).limit(AT_MOST).select(sessions::id).load(c).await?)
 }
 
 /// Ends every session of everybody.
@@ -233,13 +243,6 @@ pub(crate) struct Told {
 pub(crate) async fn all(c: &mut DbConn, account: UserId) -> Result<Vec<Told>> {
     let query = sessions::table.filter(sessions::account_id.eq(account)).select(Told::as_select());
     Ok(query.order((sessions::created_at.desc(), sessions::id.desc())).load(c).await?)
-}
-
-/// Whether a session was neither ended nor is over.
-pub(crate) async fn is_live(c: &mut DbConn, id: SessionId, now: Time) -> Result<bool> {
-    let live =
-        sessions::table.find(id).filter(sessions::revoked_at.is_null()).filter(sessions::expires_at.gt(now));
-    Ok(live.select(sessions::id).first::<SessionId>(c).await.optional()?.is_some())
 }
 
 /// Lets a live session of the account outlive a change of what proves its owner; false when it is not live.
@@ -276,7 +279,7 @@ pub(crate) async fn rebind_all(
     Ok(())
 }
 
-/// The live sessions of an account beyond the so many that were used last.
+/// The live sessions of an account beyond the so many that were used last; not more than a thousand at once.
 pub(crate) async fn beyond(
     c: &mut DbConn,
     account: UserId,
@@ -291,7 +294,7 @@ pub(crate) async fn beyond(
         .filter(sessions::last_used_at.gt(used_after))
         .order((sessions::last_used_at.desc(), sessions::created_at.desc(), sessions::id.desc()))
         .select(sessions::id);
-    Ok(query.limit(i64::from(u16::MAX)).offset(kept).load(c).await?)
+    Ok(query.limit(AT_MOST).offset(kept).load(c).await?)
 }
 
 /// Some sessions that were over before that moment.

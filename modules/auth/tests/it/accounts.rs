@@ -3,7 +3,7 @@
 
 mod change;
 mod create;
-mod import;
+pub(crate) mod import;
 
 use crate::world::World;
 use contracts::auth::{

@@ -2,6 +2,7 @@
 
 use crate::store::{count, sweep};
 use crate::world::{PASSWORD, PUBLIC_URL, Tokens, World};
+use auth::SigningAlgorithm;
 use contracts::{Caller, Time};
 use futures_util::future::join_all;
 use platform::cache::{self, Cache};
@@ -89,6 +90,34 @@ both_engines! {
         world.pass(3_650 * DAY);
         sweep(&world).await;
         assert_eq!(count(&db, "auth_signing_keys").await, 1);
+    }
+
+    async fn another_algorithm_takes_over_and_the_old_key_goes(db: Database) {
+        let master_key = MasterKey::generate().unwrap();
+        let open = async |algorithm| {
+            let change = |it: &mut auth::Settings| (it.tokens.rotate_days, it.tokens.algorithm) = (0, algorithm);
+            World::with_key(db.clone(), master_key.clone(), change).await
+        };
+        let before = open(SigningAlgorithm::EdDsa).await;
+        let old = before.logged_in("mia@example.test").await;
+        let after = open(SigningAlgorithm::Es256).await;
+        let new = after.log_in("mia@example.test", PASSWORD).await.expect(200).tokens();
+        assert_eq!(kids(&after).await, [kid_of(&old), kid_of(&new)]);
+        assert!(after.is_in(&old).await && after.is_in(&new).await);
+        let rest = 300 + 60 + 600 + 60;
+        after.pass(rest - 1);
+        sweep(&after).await;
+        assert_eq!(kids(&after).await.len(), 2, "until the last token of a process that still signs with it is over");
+        after.pass(1);
+        sweep(&after).await;
+        assert_eq!(kids(&after).await, [kid_of(&new)]);
+        // A process that was forgotten goes on with a key of its own.
+        before.pass(rest);
+        sweep(&before).await;
+        let own = before.log_in("mia@example.test", PASSWORD).await.expect(200).tokens();
+        assert!(before.is_in(&own).await && kid_of(&own) != kid_of(&old));
+        let rotated = after.trail().await;
+        assert_eq!(rotated.iter().filter(|it| it.action == "auth.signing_key.rotated").count(), 2);
     }
 
     async fn a_key_made_by_command_signs_later_and_the_old_one_goes_later_still(db: Database) {

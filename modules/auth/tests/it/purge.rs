@@ -1,18 +1,23 @@
 //! People who are forgotten for good: nothing of them is left, and nobody is forgotten too early.
 
+use crate::accounts::import::{account, import};
 use crate::accounts::{caller, to_address, to_make, to_state};
 use crate::store::{count, sql, sweep};
 use crate::world::{LOGINS, OTHER_PASSWORD, PASSWORD, REGISTRATIONS, World};
-use contracts::auth::{AccountPurged, AccountState, Auth as _};
+use contracts::auth::{AccountPurged, AccountState, AccountVerified, Auth as _};
 use contracts::{Caller, ExportPerson, UserId};
 use platform::audit::{self, Entry, Outcome};
-use platform::db::Database;
+use platform::db::{Database, Db};
 use platform::http::IdempotencyKey;
 use platform::idempotency::{self, Answer};
+use platform::outbox;
 use platform::settings::MasterKey;
 use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
 use testkit::databases::TestDatabase;
 use testkit::{both_engines, scan};
+use tokio_util::sync::CancellationToken;
 
 const DAY: u64 = 86_400;
 const NAME: &str = "Miranda Unmistakable";
@@ -167,5 +172,63 @@ both_engines! {
         assert!(!world.told().await.contains(&"auth.account.purged".to_owned()));
         sweep(&world).await;
         assert_eq!(world.account(user).await, None);
+    }
+
+    async fn whoever_can_not_be_purged_stands_in_nobodys_way(db: Database) {
+        let world = World::with(db, |settings| settings.deletion.window_days = 0).await;
+        let rows = (0..150).map(|n| account(&format!("m{n}@example.test"))).collect();
+        import(&world, rows).await;
+        sql(&world.db, "UPDATE auth_accounts SET state = 'deleted', deleted_at = created_at").await;
+        // Something clings to more of them than are looked for at once.
+        let bytes = if world.db.dialect() == Db::Sqlite { "BLOB" } else { "uuid" };
+        sql(&world.db, &format!("CREATE TABLE clinging (id {bytes} REFERENCES auth_accounts)")).await;
+        sql(&world.db, "INSERT INTO clinging SELECT id FROM auth_accounts ORDER BY id LIMIT 120").await;
+        let stop = CancellationToken::new();
+        let purged = async {
+            while count(&world.db, "auth_accounts").await > 120 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            stop.cancel();
+        };
+        let work = async { tokio::join!(Arc::clone(&world.service).work(stop.clone()), purged) };
+        tokio::time::timeout(Duration::from_secs(30), work).await.expect("it goes on, and it ends");
+        let gone = world.told().await.iter().filter(|it| *it == "auth.account.purged").count();
+        assert_eq!(gone, 30);
+        sql(&world.db, "DELETE FROM clinging").await;
+        sweep(&world).await;
+        assert!(count(&world.db, "auth_accounts").await <= 20, "they are tried again with the next sweep");
+    }
+
+    async fn a_person_is_found_among_thousands(db: Database) {
+        let world = World::with(db, |settings| settings.deletion.window_days = 0).await;
+        let user = world.member("mia@example.test").await;
+        let now = world.clock.now();
+        let work = async |tx: &mut platform::db::DbConn| {
+            for n in 0..2_600 {
+                let user = if n % 1_000 == 500 { user } else { UserId::new() };
+                let key = IdempotencyKey { key: n.to_string(), scope: "s".to_owned(), fingerprint: [0; 32] };
+                let answer = Answer { status: 201, location: Some(format!("/{user}")), body: json!(n) };
+                idempotency::once(tx, now, Some(&key), async |_| Ok::<_, contracts::Error>(answer)).await?;
+                outbox::publish(tx, now, &caller(), &AccountVerified { user }).await?;
+            }
+            Ok::<_, contracts::Error>(())
+        };
+        world.db.transaction(work).await.unwrap();
+        world.deliver().await;
+        let named = async |table: &str, column: &str| {
+            count(&world.db, &format!("{table} WHERE CAST({column} AS TEXT) LIKE '%{user}%'")).await
+        };
+        let copies = [("platform_outbox", "envelope"), ("platform_deliveries", "envelope"), ("platform_idempotency_keys", "location")];
+        let others = count(&world.db, "platform_idempotency_keys").await - 3;
+        for (table, column) in copies {
+            assert!(named(table, column).await >= 3, "{table}");
+        }
+        sql(&world.db, "UPDATE auth_accounts SET state = 'deleted', deleted_at = created_at").await;
+        sweep(&world).await;
+        for (table, column) in copies {
+            let left = i64::from(table == "platform_outbox");
+            assert_eq!(named(table, column).await, left, "{table}: only that the person is gone");
+        }
+        assert_eq!(count(&world.db, "platform_idempotency_keys").await, others);
     }
 }

@@ -29,7 +29,8 @@ pub(super) struct SendRequest {
     /// that fits for an address or a number.
     #[schema(min_items = 1)]
     channels: Option<Vec<String>>,
-    /// `security`, or one of the setting `notifications.categories`; the template's own when absent.
+    /// `security`, or one of the setting `notifications.categories`; the template's own when absent. `security` for a
+    /// template of another category needs a further right.
     #[schema(pattern = "^[a-z][a-z0-9_]{0,63}$")]
     category: Option<String>,
 }

@@ -81,7 +81,7 @@ pub(crate) fn of_twilio(delivery: DeliveryId, body: &[u8]) -> Option<Receipt> {
     let reference = fields.get("MessageSid").or_else(|| fields.get("SmsSid")).cloned();
     Some(Receipt {
         delivery,
-        reference,
+        reference: named(reference)?,
         arrival: Arrival::of(word),
         code: fields.get("ErrorCode").and_then(|code| plain(code)),
     })
@@ -98,8 +98,18 @@ struct Body {
 /// Reads a plain receipt: `{"reference": …, "status": "delivered", "id"?, "code"?}`. None when it is no receipt.
 pub(crate) fn of_body(body: &[u8]) -> Option<Receipt> {
     let body: Body = serde_json::from_slice(body).ok()?;
-    let code = body.code.as_deref().and_then(plain);
-    Some(Receipt { delivery: body.reference, reference: body.id, arrival: Arrival::of(&body.status), code })
+    let (code, arrival) = (body.code.as_deref().and_then(plain), Arrival::of(&body.status));
+    Some(Receipt { delivery: body.reference, reference: named(body.id)?, arrival, code })
+}
+
+/// The name of a message, if there is one; none when it can't be one.
+fn named(reference: Option<String>) -> Option<Option<String>> {
+    reference.as_deref().is_none_or(is_reference).then_some(reference)
+}
+
+/// Whether a provider may call a message so: it is kept and shown.
+pub(crate) fn is_reference(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic())
 }
 
 /// A code is shown to administrators and logged: never more than a short word.
@@ -145,6 +155,20 @@ mod tests {
         for word in ["queued", "sent", "accepted", "", "delivered "] {
             assert_eq!(Arrival::of(word), None, "{word}");
         }
+    }
+
+    #[test]
+    fn a_receipt_that_calls_a_message_what_none_is_called_is_none() {
+        let delivery = DeliveryId::new();
+        for (name, good) in [("SM1", true), ("", false), ("a b", false), ("x\n", false), ("ü", false)] {
+            let form = url::form_urlencoded::Serializer::new(String::new())
+                .extend_pairs([("MessageStatus", "delivered"), ("MessageSid", name)])
+                .finish();
+            assert_eq!(of_twilio(delivery, form.as_bytes()).is_some(), good, "{name:?}");
+            let body = serde_json::json!({ "reference": delivery, "status": "delivered", "id": name });
+            assert_eq!(of_body(body.to_string().as_bytes()).is_some(), good, "{name:?}");
+        }
+        assert!(is_reference(&"x".repeat(128)) && !is_reference(&"x".repeat(129)));
     }
 
     #[test]

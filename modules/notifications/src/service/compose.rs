@@ -4,6 +4,7 @@ use contracts::notifications::{Recipient, SendNotification};
 use contracts::{EmailAddress, Error, Fields, PhoneNumber, Result, UserId};
 use serde_json::{Map, Value};
 
+use crate::model::category::SECURITY;
 use crate::model::template::{self, Template};
 use crate::model::{Draft, Medium, category};
 
@@ -23,6 +24,15 @@ pub(crate) struct Asked {
     pub(crate) data: Map<String, Value>,
     pub(crate) channels: Option<Vec<String>>,
     pub(crate) category: Option<String>,
+}
+
+impl Asked {
+    /// Whether it asks for what only messages about security may do, to be sent whatever people want, of a template that
+    /// is about something else.
+    pub(crate) fn overrides_wishes(&self) -> bool {
+        let secure = template::find(&self.template).is_some_and(|template| template.category == SECURITY);
+        self.category.as_deref() == Some(SECURITY) && !secure
+    }
 }
 
 const NO_CHANNEL: &str = "channel_unavailable";

@@ -1,5 +1,7 @@
 //! Everything this module knows about a person, for the person's own copy.
 
+use std::collections::HashMap;
+
 use contracts::{PersonalData, UserId};
 use serde_json::{Map, Value, json};
 
@@ -22,7 +24,10 @@ impl Service {
         let deliveries = store::deliveries::of_messages(&mut c, ids).await?;
         let inbox = store::inbox::after(&mut c, user, 0, MOST).await?;
         let decided = store::preferences::find(&mut c, user).await?;
-        let told = messages.iter().map(|message| shown(message, &deliveries)).collect();
+        let mut by_message: HashMap<_, Vec<_>> = HashMap::new();
+        deliveries.iter().for_each(|delivery| by_message.entry(delivery.message).or_default().push(delivery));
+        let own = |message: &Message| by_message.get(&message.id).map(Vec::as_slice).unwrap_or_default();
+        let told = messages.iter().map(|message| shown(message, own(message))).collect();
         let sections = [
             ("notifications", Value::Array(told)),
             ("inbox", Value::Array(inbox.iter().map(shown_item).collect())),
@@ -32,15 +37,15 @@ impl Service {
     }
 }
 
-fn shown(message: &Message, deliveries: &[Delivery]) -> Value {
+fn shown(message: &Message, deliveries: &[&Delivery]) -> Value {
     let data: Map<String, Value> = message
         .data
         .iter()
         .filter(|(name, _)| name.as_str() != REQUEST)
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    let own = deliveries.iter().filter(|delivery| delivery.message == message.id);
-    let channels: Vec<Value> = own
+    let channels: Vec<Value> = deliveries
+        .iter()
         .map(|delivery| {
             json!({
                 "channel": delivery.medium.as_str(),

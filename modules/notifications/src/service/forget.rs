@@ -12,7 +12,7 @@ use super::Service;
 use crate::store;
 
 impl Service {
-    /// Everything in one commit. Deliveries go first and messages last, the order in which senders lock them; one that
+    /// Copies first, then everything else in one commit. Deliveries go first and messages last, the order in which senders lock them; one that
     /// is being sent finds nothing left to write down.
     pub(super) async fn forget(
         &self,
@@ -20,6 +20,7 @@ impl Service {
         event: EventId,
         gone: &AccountPurged,
     ) -> Result<()> {
+        platform::forget_copies(&self.db, gone.user).await?;
         let (now, caller) = (self.clock.now(), contracts::Caller::module("notifications"));
         let work = async |tx: &mut DbConn| {
             if !inbox::once(tx, subscriber, event, now).await? {
@@ -33,7 +34,7 @@ impl Service {
             store::inbox::delete(tx, gone.user).await?;
             store::preferences::delete(tx, gone.user).await?;
             store::suppressions::delete(tx, &gone.address_key).await?;
-            platform::forget_person(tx, gone.user).await?;
+            audit::forget_person(tx, gone.user).await?;
             let erased = store::messages::delete(tx, messages).await?;
             let entry = Entry {
                 action: "notifications.person.forgotten",

@@ -1,7 +1,8 @@
 //! Hearing from a provider what became of a short message.
 //!
 //! Anybody can send a receipt, so nothing in it counts before its signature is good. A receipt of a message that we did
-//! not send that way changes nothing, nor does the same one again, nor one after the end.
+//! not send that way changes nothing, nor does the same one again, nor one after the end. That it arrived counts also
+//! when we never heard that the provider took it: its answer came too late, and nobody needs it twice.
 
 use contracts::notifications::{MessageDelivered, MessageFailed, MessageSent};
 use contracts::{Caller, Time};
@@ -94,8 +95,10 @@ impl Service {
         receipt: &Receipt,
         arrival: Arrival,
     ) -> Result<(), Error> {
-        if !matches!(delivery.state, DeliveryState::Sent | DeliveryState::Sending) {
-            return Ok(());
+        match effect(delivery, arrival) {
+            Effect::Settles => {}
+            Effect::TooEarly => return Err(Error::Busy),
+            Effect::Nothing => return Ok(()),
         }
         let now = self.clock.now();
         let after = after(name, receipt, arrival);
@@ -107,13 +110,35 @@ impl Service {
         };
         let settled: Result<bool, db::Error> = self.db.transaction(work).await;
         // Somebody else wrote it down just now: the provider is asked to say it again.
-        if settled? { Ok(()) } else { self.again_or_over(delivery.id).await }
+        if settled? { Ok(()) } else { self.again_or_over(delivery.id, arrival).await }
     }
 
-    async fn again_or_over(&self, id: DeliveryId) -> Result<(), Error> {
+    async fn again_or_over(&self, id: DeliveryId, arrival: Arrival) -> Result<(), Error> {
         let found = deliveries::find(&mut *self.db.read().await?, id).await?.ok_or(Error::NotFound)?;
-        let open = matches!(found.state, DeliveryState::Sent | DeliveryState::Sending);
-        if open { Err(Error::Busy) } else { Ok(()) }
+        match effect(&found, arrival) {
+            Effect::Nothing => Ok(()),
+            Effect::Settles | Effect::TooEarly => Err(Error::Busy),
+        }
+    }
+}
+
+/// What a receipt does to the delivery that it is about.
+enum Effect {
+    /// That is its end.
+    Settles,
+    /// It may be about the try before: the provider is asked to say it again when it is known what it calls this one.
+    TooEarly,
+    /// It is over, or is sent again anyhow.
+    Nothing,
+}
+
+fn effect(delivery: &Delivery, arrival: Arrival) -> Effect {
+    use DeliveryState::{Parked, Queued, Sending, Sent};
+    match (delivery.state, arrival) {
+        (Sent, _) | (Sending | Queued | Parked, Arrival::Delivered) => Effect::Settles,
+        (Sending, Arrival::Undelivered) if delivery.attempts == 1 => Effect::Settles,
+        (Sending, Arrival::Undelivered) => Effect::TooEarly,
+        _ => Effect::Nothing,
     }
 }
 
@@ -138,7 +163,7 @@ async fn tell(
 ) -> db::Result<()> {
     let notification = delivery.message;
     let channel = || delivery.medium.as_str().to_owned();
-    if delivery.state == DeliveryState::Sending {
+    if delivery.state != DeliveryState::Sent {
         outbox::publish(tx, now, caller, &MessageSent { notification, channel: channel() }).await?;
     }
     if after.state == DeliveryState::Delivered {
@@ -158,14 +183,14 @@ async fn tell(
     audit::record(tx, now, caller, entry).await
 }
 
-/// Whether a receipt is about this delivery: a short message, of this provider, under the name it has there. One that is
-/// just being sent has neither yet.
+/// Whether a receipt is about this delivery: a short message, of this provider, under the name it has there. Of one that
+/// was handed over and whose taking we have not heard of, neither is known.
 fn is_about(receipt: &Receipt, name: &str, delivery: &Delivery) -> bool {
-    let provider = delivery.provider.as_deref();
-    let sending = delivery.state == DeliveryState::Sending;
-    let by_it = provider == Some(name) || (sending && provider.is_none());
+    use DeliveryState::{Parked, Queued, Sending};
+    let unheard = delivery.attempts > 0 && matches!(delivery.state, Sending | Queued | Parked);
+    let by_it = delivery.provider.as_deref().map_or(unheard, |provider| provider == name);
     let reference = match (&receipt.reference, &delivery.provider_ref) {
-        (Some(said), Some(known)) => said == known || sending,
+        (Some(said), Some(known)) => said == known || unheard,
         _ => true,
     };
     delivery.medium == Medium::Sms && by_it && reference

@@ -6,7 +6,7 @@
 //! Rows are locked in one order: delivery, tries, message. So no two workers wait for each other.
 
 use contracts::{NotificationId, Time};
-use diesel::dsl::count_star;
+use diesel::dsl::{count_star, exists, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use platform::db::{Db, DbConn, Result, SkipLockedExt};
@@ -262,6 +262,9 @@ pub(crate) async fn settle_sent(
 
 /// Queues what was given up of a message (also what did not arrive, and what was over a limit), with a new allowance
 /// of tries; how many deliveries that were.
+///
+/// What may have left before is counted against the limits again, and a short message always, because it may have cost
+/// something. Who took it before and what became of that only the tries still tell: it is not the next one's.
 pub(crate) async fn queue_given_up(
     c: &mut DbConn,
     message: NotificationId,
@@ -274,12 +277,22 @@ pub(crate) async fn queue_given_up(
             .eq(DeliveryState::Suppressed)
             .and(deliveries::reason.assume_not_null().eq_any(vec![Reason::OverLimit, Reason::BudgetSpent])),
     );
+    let unsure = vec![Outcome::Sent, Outcome::Temporary, Outcome::Interrupted];
+    let not_refused = attempts::outcome.is_null().or(attempts::outcome.assume_not_null().eq_any(unsure));
+    let its_tries = attempts::table.filter(attempts::delivery_id.eq(deliveries::id));
+    let may_have_left = deliveries::channel.eq(Medium::Sms).or(exists(its_tries.filter(not_refused)));
     let queued = diesel::update(deliveries::table.filter(deliveries::message_id.eq(message).and(given_up)))
         .set((
             deliveries::state.eq(DeliveryState::Queued),
             deliveries::due_at.eq(Some(now)),
             deliveries::expires_at.eq(expires_at),
             deliveries::last_attempt.eq(deliveries::attempts + tries),
+            deliveries::admitted.eq(deliveries::admitted.and(not(may_have_left))),
+            deliveries::provider.eq(None::<String>),
+            deliveries::provider_ref.eq(None::<String>),
+            deliveries::segments.eq(None::<i64>),
+            deliveries::sent_at.eq(None::<Time>),
+            deliveries::receipt_at.eq(None::<Time>),
         ))
         .execute(c)
         .await?;
@@ -308,7 +321,8 @@ pub(crate) struct Arrived<'a> {
     pub(crate) last_error: Option<String>,
 }
 
-/// Writes down what a receipt says of a delivery that was sent, or is just being sent; false when it was over before.
+/// Writes down what a receipt says of a delivery, and that no further try is wanted; false when it is not any more what
+/// it was before.
 pub(crate) async fn settle_receipt(
     c: &mut DbConn,
     before: &Delivery,

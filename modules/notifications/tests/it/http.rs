@@ -54,6 +54,41 @@ both_engines! {
         }
     }
 
+    /// Whatever is about security comes although somebody switched the rest off.
+    async fn nobody_calls_news_security_by_the_right_to_send_alone(db: Database) {
+        let world = World::new(db);
+        let service = world.service();
+        let user = world.auth.add_account("mia@example.org").id;
+        let (sender, trusted, other) = (UserId::new(), UserId::new(), UserId::new());
+        [sender, trusted].iter().for_each(|user| world.gate.allow(*user, "notifications:send"));
+        [trusted, other].iter().for_each(|user| world.gate.allow(*user, "notifications:send-security"));
+        let send = async |by: UserId, changes: Value| {
+            world.ask_as(&service, by, Method::POST, PATH, Some(with(&changes))).await
+        };
+        let secure = json!({ "category": "security" });
+        let bad = json!({ "category": "security", "data": {}, "to": {} });
+        let bodies = [
+            secure.clone(), bad, json!({ "category": "security", "template": "none" }),
+            json!({ "category": "security", "to": { "user_id": user } }), json!({ "category": "security", "to": { "phone": "+436601234567" } }),
+        ];
+        for body in bodies {
+            let refused = send(sender, body.clone()).await;
+            assert_eq!((refused.status, refused.code()), (StatusCode::FORBIDDEN, "notifications.security_denied"), "{body}");
+            assert!(refused.body["detail"].as_str().unwrap().contains("notifications:send-security"), "{}", refused.text);
+        }
+        let denied = send(other, secure.clone()).await;
+        assert_eq!((denied.status, denied.code()), (StatusCode::FORBIDDEN, "platform.denied"), "it is no right to send");
+        let listed = world.ask(&service, Method::GET, PATH, None).await;
+        assert_eq!(listed.body["items"], json!([]), "nothing was queued");
+        let reserved = send(sender, json!({ "category": "security", "template": "session_ended", "data": {} })).await;
+        assert_eq!(reserved.code(), "notifications.template_reserved");
+        assert_eq!(send(sender, json!({ "category": "marketing" })).await.status, StatusCode::ACCEPTED);
+        assert_eq!(send(sender, json!({})).await.status, StatusCode::ACCEPTED);
+        assert_eq!(send(trusted, secure).await.status, StatusCode::ACCEPTED);
+        let listed = world.ask(&service, Method::GET, &format!("{PATH}?category=security"), None).await;
+        assert_eq!(listed.body["items"].as_array().unwrap().len(), 1);
+    }
+
     async fn a_message_is_accepted_delivered_and_shown(db: Database) {
         let world = World::new(db);
         let service = world.service();

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use notifications::{Limits, SmsProvider};
+use notifications::{Failure, Limits, Reason, SmsProvider};
 use platform::db::Database;
 use serde_json::json;
 use testkit::both_engines;
-use testkit::sms_gateway::SmsGateway;
+use testkit::sms_gateway::{Answer, SmsGateway};
 
-use crate::providers::{plain, texting};
-use crate::world::{World, deliver_all};
+use crate::providers::{plain, texting, to_phone, twilio};
+use crate::receipts::{SECRET, texted, twilio_says};
+use crate::world::{Hand, World, deliver_all};
 
 /// How many of these messages left, and what held back the others.
 async fn left(
@@ -29,6 +30,23 @@ async fn left(
     }
     reasons.dedup();
     (sent, reasons)
+}
+
+/// Tries again by hand what was given up.
+async fn again(world: &World, service: &std::sync::Arc<notifications::Service>, id: &str) {
+    let retry = format!("/api/v1/notifications/{id}/retry");
+    let answer = world.ask(service, actix_web::http::Method::POST, &retry, None).await;
+    assert_eq!(answer.status.as_u16(), 202, "{}", answer.text);
+    deliver_all(service).await;
+}
+
+/// Fails so many times, then takes everything.
+fn failing(times: usize, failure: fn() -> Failure) -> Hand {
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    Hand::new(move |_| match asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < times {
+        true => Err(failure()),
+        false => Ok(()),
+    })
 }
 
 both_engines! {
@@ -63,6 +81,76 @@ both_engines! {
         deliver_all(&service).await;
         assert_eq!(world.fate(&service, &late).await.0, "sent");
         assert_eq!(world.ask(&service, actix_web::http::Method::POST, &retry, None).await.status.as_u16(), 409);
+    }
+
+    /// A text that did not arrive was paid for all the same.
+    async fn a_text_that_is_sent_again_by_hand_is_counted_again(db: Database) {
+        let gateway = SmsGateway::start().await;
+        let mut world = texting(db, twilio(&gateway), SmsProvider::default());
+        world.settings.limits = Limits { sms: 3, ..Limits::default() };
+        let service = world.service();
+        let (id, delivery, _) = texted(&world, &service, &gateway).await;
+        for sent in 1..3 {
+            assert_eq!(gateway.asked(), sent);
+            let sid = gateway.taken().pop().unwrap().id;
+            assert_eq!(twilio_says(&world, &service, &delivery, &sid, "undelivered", SECRET).await.status.as_u16(), 204);
+            again(&world, &service, &id).await;
+            assert_eq!(world.fate(&service, &id).await.0, "sent");
+        }
+        let sid = gateway.taken().pop().unwrap().id;
+        twilio_says(&world, &service, &delivery, &sid, "undelivered", SECRET).await;
+        for _ in 0..3 {
+            again(&world, &service, &id).await;
+            assert_eq!(world.fate(&service, &id).await, ("suppressed".to_owned(), "over_limit".to_owned()));
+        }
+        assert_eq!(gateway.asked(), 3, "no more than the limit, however often it is wanted");
+        world.clock.advance(Duration::from_secs(3_600));
+        again(&world, &service, &id).await;
+        assert_eq!((world.fate(&service, &id).await.0, gateway.asked()), ("sent".to_owned(), 4));
+    }
+
+    async fn a_text_that_a_provider_refused_is_counted_again_since_another_may_have_taken_it(db: Database) {
+        let gateway = SmsGateway::start().await;
+        let mut world = texting(db, twilio(&gateway), SmsProvider::default());
+        world.settings.limits = Limits { sms: 1, ..Limits::default() };
+        let service = world.service();
+        gateway.next([Answer::Say(400, String::new())]);
+        let id = world.send(&service, &to_phone()).await;
+        deliver_all(&service).await;
+        assert_eq!(world.fate(&service, &id).await.1, "provider_refused");
+        again(&world, &service, &id).await;
+        assert_eq!((world.fate(&service, &id).await.1.as_str(), gateway.asked()), ("over_limit", 1));
+    }
+
+    async fn a_mail_that_was_refused_is_sent_again_by_hand_without_being_counted_again(db: Database) {
+        let mut world = World::new(db);
+        world.settings.limits = Limits { email: 1, ..Limits::default() };
+        let service = world.service_with(failing(2, || Failure::permanent(Reason::ProviderRefused, "never")));
+        let id = world.send(&service, &json!({ "to": { "email": "mia@example.org" } })).await;
+        deliver_all(&service).await;
+        for expected in ["parked", "sent"] {
+            again(&world, &service, &id).await;
+            assert_eq!(world.fate(&service, &id).await.0, expected);
+        }
+        let another = [json!({ "to": { "email": "mia@example.org" } })];
+        assert_eq!(left(&world, &service, &another).await, (0, vec!["over_limit".to_owned()]), "one left");
+    }
+
+    async fn a_mail_that_may_have_left_is_counted_again_when_it_is_sent_again_by_hand(db: Database) {
+        let mut world = World::new(db);
+        world.settings.limits = Limits { email: 1, ..Limits::default() };
+        world.settings.max_attempts = 1;
+        let service = world.service_with(failing(1, || Failure::unavailable("no answer after the dot")));
+        let id = world.send(&service, &json!({ "to": { "email": "mia@example.org" } })).await;
+        deliver_all(&service).await;
+        assert_eq!(world.fate(&service, &id).await.0, "parked");
+        for _ in 0..2 {
+            again(&world, &service, &id).await;
+            assert_eq!(world.fate(&service, &id).await, ("suppressed".to_owned(), "over_limit".to_owned()));
+        }
+        world.clock.advance(Duration::from_secs(3_600));
+        again(&world, &service, &id).await;
+        assert_eq!(world.fate(&service, &id).await.0, "sent");
     }
 
     async fn a_message_that_is_tried_again_is_counted_once(db: Database) {

@@ -14,7 +14,7 @@ use contracts::{Caller, EmailAddress, NotificationId, Time, UserId};
 use notifications::{Channel, Failure, Letter, Outlets, Parts, Service, Settings, Smtp};
 use platform::clock::Clock;
 use platform::db::Database;
-use platform::http::{Cursors, RequestContext};
+use platform::http::{Cursors, Fingerprints, RequestContext};
 use platform::redis::Redis;
 use platform::settings::MasterKey;
 use serde_json::{Map, Value, json};
@@ -173,6 +173,7 @@ impl World {
     pub(crate) fn administrator(&self) -> (&'static str, String) {
         let user = UserId::new();
         self.gate.allow(user, "notifications:send");
+        self.gate.allow(user, "notifications:send-security");
         self.gate.allow(user, "notifications:read");
         ("authorization", format!("Bearer {}", self.gate.token_for(user)))
     }
@@ -183,6 +184,7 @@ impl World {
             .app_data(web::Data::from(Arc::clone(service)))
             .app_data(web::Data::new(self.gate.gate()))
             .app_data(web::Data::new(Cursors::new(&[7; 32])))
+            .app_data(web::Data::new(Fingerprints::new(&[7; 32])))
             .configure(notifications::routes)
             .into_app()
             .configure(notifications::dev_routes)

@@ -117,7 +117,7 @@ impl TryFrom<EvaluationRequest> for Evaluate {
     type Error = Error;
 
     fn try_from(body: EvaluationRequest) -> Result<Self, Error> {
-        read(Some(body.subject), Some(body.action), Some(body.resource))
+        read(Some(&body.subject), Some(&body.action), Some(&body.resource))
     }
 }
 

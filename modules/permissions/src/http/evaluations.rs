@@ -1,7 +1,7 @@
 //! `/access/v1/evaluations`, as in the OpenID AuthZEN Authorization API 1.0, section 7: several questions at once.
 
 use super::evaluation::{EvaluationResponse, ExplainQuery, answer};
-use super::question::{Action, Entity, Properties, Question, blame, read};
+use super::question::{Action, Entity, Properties, Question, blame, read, unreadable};
 use crate::Service;
 use crate::service::Semantic;
 use actix_web::{post, web};
@@ -13,6 +13,10 @@ use utoipa::ToSchema;
 
 /// The most questions of one request.
 const MOST: usize = 1_000;
+
+/// The most questions of one request that are explained: what would turn a no into a yes is sought among all roles and
+/// groups, for each question anew.
+const MOST_EXPLAINED: usize = 50;
 
 /// One question of several. What it leaves out is taken from the request.
 #[derive(Deserialize, ToSchema)]
@@ -42,7 +46,7 @@ struct EvaluationsRequest {
     #[serde(default, rename = "context")]
     #[schema(value_type = Object)]
     _context: Properties,
-    /// The questions; at most 1000.
+    /// The questions; at most 1000, and 50 with `explain=true`.
     #[serde(default)]
     #[schema(max_items = 1000)]
     evaluations: Vec<EvaluationItem>,
@@ -107,21 +111,25 @@ impl TryFrom<EvaluationsRequest> for Asked {
     fn try_from(body: EvaluationsRequest) -> Result<Self, Error> {
         let EvaluationsRequest { subject, action, resource, evaluations, options, .. } = body;
         if evaluations.is_empty() {
-            return Ok(Self::One(read(subject, action, resource)?));
+            return Ok(Self::One(read(subject.as_ref(), action.as_ref(), resource.as_ref())?));
         }
         if evaluations.len() > MOST {
-            let error = Error::invalid("platform.invalid_input", "Too many questions.");
-            return Err(error.at("/evaluations", "too_many", format!("At most {MOST} questions.")));
+            return Err(too_many(format!("At most {MOST} questions.")));
         }
-        let one = |item: EvaluationItem| {
-            let subject = item.subject.or_else(|| subject.clone());
-            let action = item.action.or_else(|| action.clone());
-            read(subject, action, item.resource.or_else(|| resource.clone()))
+        let one = |item: &EvaluationItem| {
+            let subject = item.subject.as_ref().or(subject.as_ref());
+            let action = item.action.as_ref().or(action.as_ref());
+            read(subject, action, item.resource.as_ref().or(resource.as_ref()))
                 .map_err(|error| Error::invalid("permissions.malformed_evaluation", blame(&error)))
         };
-        let asks = evaluations.into_iter().map(one).collect();
+        let asks = evaluations.iter().map(one).collect();
         Ok(Self::Several(asks, options.evaluations_semantic.into()))
     }
+}
+
+fn too_many(rule: String) -> Error {
+    let error = Error::invalid("platform.invalid_input", "Too many questions.");
+    error.at("/evaluations", "too_many", rule)
 }
 
 async fn respond(
@@ -129,8 +137,12 @@ async fn respond(
     caller: &Caller,
     asked: Asked,
     explain: bool,
-) -> Result<EvaluationsResponse, Error> {
+) -> Result<EvaluationsResponse, Problem> {
     Ok(match asked {
+        Asked::Several(asks, _) if explain && asks.len() > MOST_EXPLAINED => {
+            let rule = format!("At most {MOST_EXPLAINED} questions are explained at once.");
+            return Err(unreadable(too_many(rule).into()));
+        }
         Asked::One(ask) => EvaluationsResponse::One(Box::new(answer(service, caller, ask, explain).await?)),
         Asked::Several(asks, semantic) => {
             let answers = service.evaluate_all(caller, asks, semantic, explain).await?;
@@ -142,7 +154,8 @@ async fn respond(
 /// Decides about several actions, subjects or resources at once, all from the same state of things (AuthZEN 1.0).
 ///
 /// For everybody who is logged in, about himself; about others for those with the right `permissions:evaluate`. A
-/// question that can't be read or may not be asked is refused alone, with an `error` in its `context`.
+/// question that can't be read or may not be asked is refused alone, with an `error` in its `context`. With
+/// `explain=true` at most 50 questions are answered at once.
 #[utoipa::path(
     tag = "permissions",
     params(ExplainQuery),
@@ -162,4 +175,38 @@ pub(super) async fn evaluate_all(
     question: Question<EvaluationsRequest, Asked>,
 ) -> Result<Json<EvaluationsResponse>, Problem> {
     Ok(Json(respond(&service, &user.caller, question.0, query.explain).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn asks(body: &Value) -> Vec<Evaluate> {
+        let body: EvaluationsRequest = serde_json::from_value(body.clone()).unwrap();
+        match Asked::try_from(body).unwrap() {
+            Asked::One(ask) => vec![ask],
+            Asked::Several(asks, _) => asks.into_iter().map(Result::unwrap).collect(),
+        }
+    }
+
+    #[test]
+    fn what_is_not_looked_at_does_not_travel_with_every_question() {
+        let (big, owner) = ("x".repeat(100_000), "0196a0b4-7c1e-7d3a-9d2b-3f1a2b3c4d5e");
+        let entity =
+            |owner: Value| json!({ "type": "t", "id": "1", "properties": { "owner": owner, "big": big } });
+        let body = |owner: Value, items: Value| {
+            let action = json!({ "name": "read", "properties": { "big": big } });
+            json!({ "subject": entity(json!("me")), "action": action, "resource": entity(owner), "evaluations": items })
+        };
+        for items in [json!([{}, {}, { "resource": entity(json!(owner)) }]), json!([])] {
+            let asks = asks(&body(json!(owner), items));
+            assert!(asks.iter().all(|ask| json!(ask.resource_properties) == json!({ "owner": owner })));
+            assert!(serde_json::to_string(&asks).unwrap().len() < 1_000);
+        }
+        for nobody in [json!(big), json!({ "big": big }), json!([owner]), json!(1), json!(null), json!("")] {
+            let asks = asks(&body(nobody, json!([{}, {}])));
+            assert!(asks.len() == 2 && asks.iter().all(|ask| ask.resource_properties.is_empty()));
+        }
+    }
 }

@@ -16,6 +16,9 @@ use utoipa::ToSchema;
 /// What the asking side says about something.
 pub(super) type Properties = Map<String, Value>;
 
+/// The property of a resource that says whose it is.
+const OWNER: &str = "owner";
+
 /// The most bytes of a question: a batch of a thousand fits.
 pub(super) const QUESTION_LIMIT: usize = 1024 * 1024;
 
@@ -45,14 +48,15 @@ pub(super) struct Action {
     pub(super) _properties: Properties,
 }
 
-/// Reads a question.
+/// Reads a question. Of what the asking side knows only the owner is kept: questions of a batch share the rest, which
+/// may be as large as the body.
 ///
 /// # Errors
 /// Every part that is missing or is no name.
 pub(super) fn read(
-    subject: Option<Entity>,
-    action: Option<Action>,
-    resource: Option<Entity>,
+    subject: Option<&Entity>,
+    action: Option<&Action>,
+    resource: Option<&Entity>,
 ) -> Result<Evaluate, Error> {
     let mut fields = Fields::default();
     let mut there = |pointer: &str, is_there: bool| {
@@ -63,19 +67,23 @@ pub(super) fn read(
     there("/subject", subject.is_some());
     there("/action", action.is_some());
     there("/resource", resource.is_some());
-    let mut name = |pointer: &str, text: Option<String>| {
+    let mut name = |pointer: &str, text: Option<&String>| {
         text.and_then(|text| fields.take(pointer, id(text))).unwrap_or_default()
     };
-    let (subject_type, subject_id) = subject.map(|subject| (subject.kind, subject.id)).unzip();
-    let subject =
-        Subject { subject_type: name("/subject/type", subject_type), id: name("/subject/id", subject_id) };
-    let action = name("/action/name", action.map(|action| action.name));
-    let properties = resource.as_ref().map(|resource| resource.properties.clone()).unwrap_or_default();
-    let (resource_type, resource_id) = resource.map(|resource| (resource.kind, resource.id)).unzip();
-    let resource_type = name("/resource/type", resource_type);
-    let resource_id = Some(name("/resource/id", resource_id));
+    let subject_type = name("/subject/type", subject.map(|subject| &subject.kind));
+    let subject = Subject { subject_type, id: name("/subject/id", subject.map(|subject| &subject.id)) };
+    let action = name("/action/name", action.map(|action| &action.name));
+    let resource_type = name("/resource/type", resource.map(|resource| &resource.kind));
+    let resource_id = Some(name("/resource/id", resource.map(|resource| &resource.id)));
+    let resource_properties = resource.map(owner).unwrap_or_default();
     fields.finish()?;
-    Ok(Evaluate { subject, action, resource_type, resource_id, resource_properties: properties })
+    Ok(Evaluate { subject, action, resource_type, resource_id, resource_properties })
+}
+
+/// The owner of a resource, unless what is called so can be nobody.
+fn owner(resource: &Entity) -> Properties {
+    let owner = resource.properties.get(OWNER).and_then(Value::as_str).and_then(|text| id(text).ok());
+    owner.map(|owner| (OWNER.to_owned(), Value::from(owner))).into_iter().collect()
 }
 
 /// A body that could be read as a question.

@@ -142,7 +142,7 @@ impl TryFrom<SubjectSearchRequest> for Search {
     type Error = Error;
 
     fn try_from(body: SubjectSearchRequest) -> Result<Self, Error> {
-        Self::new(read(Some(body.subject.entity()), Some(body.action), Some(body.resource))?, body.page)
+        Self::new(read(Some(&body.subject.entity()), Some(&body.action), Some(&body.resource))?, body.page)
     }
 }
 
@@ -150,7 +150,7 @@ impl TryFrom<ResourceSearchRequest> for Search {
     type Error = Error;
 
     fn try_from(body: ResourceSearchRequest) -> Result<Self, Error> {
-        Self::new(read(Some(body.subject), Some(body.action), Some(body.resource.entity()))?, body.page)
+        Self::new(read(Some(&body.subject), Some(&body.action), Some(&body.resource.entity()))?, body.page)
     }
 }
 
@@ -159,7 +159,7 @@ impl TryFrom<ActionSearchRequest> for Search {
 
     fn try_from(body: ActionSearchRequest) -> Result<Self, Error> {
         let action = Action { name: "-".to_owned(), _properties: Properties::new() };
-        Self::new(read(Some(body.subject), Some(action), Some(body.resource))?, body.page)
+        Self::new(read(Some(&body.subject), Some(&action), Some(&body.resource))?, body.page)
     }
 }
 
@@ -222,7 +222,8 @@ struct FoundAction {
 /// What can't be listed.
 #[derive(Serialize, ToSchema)]
 struct ActionSearchContext {
-    /// Whether every action is allowed. Listed are those that some role names.
+    /// Whether every action is allowed. Listed are those that the subject's roles name, and for those who may ask about
+    /// others all that some role names.
     every_action: bool,
 }
 
@@ -367,8 +368,9 @@ pub(super) async fn search_resources(
 
 /// Lists the actions that a subject may do on a resource (AuthZEN 1.0).
 ///
-/// Listed are those that some role names; that every action is allowed is said in `context`. For everybody who is
-/// logged in, about himself; about others for those with the right `permissions:evaluate`.
+/// Listed are those that the subject's roles name; that every action is allowed is said in `context`, and then those that
+/// any role names are listed for whoever has the right `permissions:evaluate`. For everybody who is logged in, about
+/// himself; about others for those with that right.
 #[utoipa::path(
     tag = "permissions",
     request_body = ActionSearchRequest,

@@ -22,7 +22,7 @@ impl Resource {
     /// The thing that is asked about, when a role can be given on it.
     pub(crate) fn of(question: Question<'_>) -> Option<Self> {
         let id = question.resource_id?;
-        let fits = is_word(question.resource_type) && crate::model::id(id.to_owned()).is_ok();
+        let fits = is_word(question.resource_type) && crate::model::id(id).is_ok();
         fits.then(|| Self { kind: question.resource_type.to_owned(), id: id.to_owned() })
     }
 }

@@ -29,9 +29,10 @@ const MAX_ID: usize = 255;
 pub(crate) struct NotAnId;
 
 /// Passes a text that may stand for a type, an id or an action that other systems chose.
-pub(crate) fn id(text: String) -> Result<String, NotAnId> {
-    let fits = !text.is_empty() && text.chars().count() <= MAX_ID && !text.chars().any(char::is_control);
-    fits.then_some(text).ok_or(NotAnId)
+pub(crate) fn id(text: &str) -> Result<String, NotAnId> {
+    let short = text.len() <= MAX_ID * 4 && text.chars().count() <= MAX_ID;
+    let fits = !text.is_empty() && short && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned()).ok_or(NotAnId)
 }
 
 /// The fields of a role as they were sent.
@@ -197,7 +198,7 @@ fn thing(fields: &mut Fields, resource: ResourceRef) -> Option<Resource> {
         let rule = "Must be a lower-case word of at most 63 letters, digits, _ and -.";
         fields.broken("/resource/type", "malformed", rule);
     }
-    let id = fields.take("/resource/id", id(resource.id))?;
+    let id = fields.take("/resource/id", id(&resource.id))?;
     Some(Resource { kind, id })
 }
 

@@ -23,10 +23,19 @@ pub(crate) struct Resources {
 /// What somebody may do with one thing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Actions {
-    /// The actions that are known, because some role names them.
+    /// The actions that are known, because a role names them.
     pub(crate) names: BTreeSet<String>,
     /// Whether every action is allowed, those included that no role names.
     pub(crate) every: bool,
+}
+
+/// Whose words are told where every action is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Words {
+    /// Those of the roles that the subject holds.
+    Held,
+    /// Those of all roles: for whoever may ask about others.
+    All,
 }
 
 /// The roles that allow it wherever they are held, in order.
@@ -88,8 +97,15 @@ pub(crate) fn resources(
     found
 }
 
-/// What somebody may do with this thing; the question's own action is not looked at.
-pub(crate) fn actions(policy: &Policy, own: &Own, question: Question<'_>, now: Time) -> Actions {
+/// What somebody may do with this thing; the question's own action is not looked at. Where every action is allowed, `words`
+/// says which of them have a name.
+pub(crate) fn actions(
+    policy: &Policy,
+    own: &Own,
+    question: Question<'_>,
+    words: Words,
+    now: Time,
+) -> Actions {
     let speaks = |permission: &&Permission| match &permission.target {
         Target::Any => true,
         Target::Own => question.own,
@@ -106,7 +122,7 @@ pub(crate) fn actions(policy: &Policy, own: &Own, question: Question<'_>, now: T
             Verb::Named(word) => drop(found.names.insert(word.to_string())),
         }
     }
-    if found.every {
+    if found.every && words == Words::All {
         let all = policy.roles.names().into_iter().filter_map(|role| policy.roles.get(role.as_str()));
         let named = |permission: &Permission| match &permission.verb {
             Verb::Named(word) if speaks(&permission) => Some(word.to_string()),

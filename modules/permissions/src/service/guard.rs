@@ -3,32 +3,50 @@
 
 use crate::error::Error;
 use crate::service::policy;
-use crate::store::administrators;
+use crate::store::administrators::{self, Wanted};
+use contracts::GroupId;
 use platform::db::{self, DbConn};
 
-/// Whether there was an administrator before a change.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Before(bool);
+/// How sure it is that somebody could log in and be administrator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Certainty {
+    /// There is nobody.
+    Nobody,
+    /// There is an administrator of whom it is not known whether he can.
+    Unproven,
+    /// There is one who proved his address.
+    Proven,
+}
 
 /// Looks before the change. The lock of the graph is already held: of two who take the last two administrators away
 /// at once, the second looks after the first has committed.
-pub(super) async fn before(tx: &mut DbConn) -> db::Result<Before> {
-    Ok(Before(is_there_one(tx).await?))
+pub(super) async fn before(tx: &mut DbConn) -> db::Result<Certainty> {
+    look(tx).await
 }
 
-/// Looks after the change. Where there was no administrator, none can be lost.
-pub(super) async fn after(tx: &mut DbConn, before: Before) -> Result<(), Error> {
-    if before.0 && !is_there_one(tx).await? { Err(Error::LastAdministrator) } else { Ok(()) }
+/// Looks after the change: it must be as sure as before. Where there was no administrator, none can be lost.
+pub(super) async fn after(tx: &mut DbConn, before: Certainty) -> Result<(), Error> {
+    if before > Certainty::Nobody && look(tx).await? < before {
+        Err(Error::LastAdministrator)
+    } else {
+        Ok(())
+    }
 }
 
-async fn is_there_one(tx: &mut DbConn) -> db::Result<bool> {
-    if administrators::any_user(tx).await? {
-        return Ok(true);
+async fn look(tx: &mut DbConn) -> db::Result<Certainty> {
+    if administrators::any_user(tx, Wanted::Proven).await? {
+        return Ok(Certainty::Proven);
     }
     let groups = administrators::groups(tx).await?;
-    if groups.is_empty() {
-        return Ok(false);
+    let inside = if groups.is_empty() { groups } else { policy::read(tx).await?.groups.below(&groups) };
+    if any_member(tx, &inside, Wanted::Proven).await? {
+        return Ok(Certainty::Proven);
     }
-    let inside = policy::read(tx).await?.groups.below(&groups);
-    administrators::any_member(tx, inside).await
+    let unproven = administrators::any_user(tx, Wanted::Anybody).await?
+        || any_member(tx, &inside, Wanted::Anybody).await?;
+    Ok(if unproven { Certainty::Unproven } else { Certainty::Nobody })
+}
+
+async fn any_member(tx: &mut DbConn, groups: &[GroupId], wanted: Wanted) -> db::Result<bool> {
+    Ok(!groups.is_empty() && administrators::any_member(tx, groups, wanted).await?)
 }

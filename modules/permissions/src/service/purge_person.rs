@@ -6,7 +6,7 @@ use crate::service::{Service, assignments, members};
 use crate::store;
 use contracts::{Caller, EventId, UserId};
 use platform::db::DbConn;
-use platform::inbox;
+use platform::{audit, inbox};
 
 impl Service {
     /// Removes the person's assignments, memberships and standing; once for each event.
@@ -20,6 +20,7 @@ impl Service {
         caller: &Caller,
         user: UserId,
     ) -> Result<(), Error> {
+        platform::forget_copies(&self.db, user).await?;
         let now = self.clock.now();
         let who = Holder::User(user);
         let work = async |tx: &mut DbConn| {
@@ -33,8 +34,9 @@ impl Service {
             for member in store::members::delete_all_of(tx, who).await? {
                 members::tell_removed(tx, now, caller, &member).await?;
             }
-            store::suspensions::delete(tx, user).await?;
-            platform::forget_person(tx, user).await?;
+            store::standings::resume(tx, user).await?;
+            store::standings::disprove(tx, user).await?;
+            audit::forget_person(tx, user).await?;
             Ok(())
         };
         self.memory.changing_user(user, self.db.transaction(work)).await?;

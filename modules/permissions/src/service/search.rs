@@ -1,7 +1,7 @@
 //! The questions the other way round: who may do this here, what may he do this with, what may he do here?
 
 use crate::error::Error;
-use crate::model::{self, Actions, Holder, Own, Policy, Question, Resource, Resources};
+use crate::model::{self, Actions, Holder, Own, Policy, Question, Resource, Resources, Words};
 use crate::service::Service;
 use crate::service::evaluate::{is_oneself, owner, question};
 use crate::store;
@@ -75,11 +75,13 @@ impl Service {
     }
 
     /// All that the subject may do with the thing, as far as it has a name. The question's own action is not looked
-    /// at.
+    /// at. Who may do everything learns no words of roles that are not his: he could not list those either.
     pub(crate) async fn search_actions(&self, caller: &Caller, ask: &Evaluate) -> Result<Actions, Error> {
         let Some((holder, own)) = self.about(caller, ask).await? else { return Ok(Actions::default()) };
+        let trusted = self.has_right(caller, "permissions", "evaluate").await?;
+        let words = if trusted { Words::All } else { Words::Held };
         let (policy, now) = (self.memory.policy(&self.db).await?, self.clock.now());
-        Ok(model::actions(&policy, &own, question(holder, ask), now))
+        Ok(model::actions(&policy, &own, question(holder, ask), words, now))
     }
 
     /// Whom it is about, when the caller may ask about him; none when he is nobody who can hold anything.

@@ -3,7 +3,7 @@
 use crate::model::{Assignment, Holder, Resource, RoleName};
 use crate::schema::permissions_assignments as assignments;
 use crate::store::{HolderId, holder};
-use contracts::{AssignmentId, Time};
+use contracts::{AssignmentId, Time, UserId};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use platform::db::{Db, DbConn, Result};
@@ -126,6 +126,18 @@ pub(super) fn of_subject_query(subject: Holder) -> _ {
         .filter(assignments::subject_id.eq(id))
         .filter(assignments::subject_type.eq(kind))
         .order(assignments::id.asc())
+}
+
+/// Everything that these users were assigned, expired ones included.
+pub(crate) async fn of_users(c: &mut DbConn, users: &[UserId]) -> Result<Vec<Assignment>> {
+    let ids: Vec<HolderId> = users.iter().map(|user| Holder::User(*user).into()).collect();
+    let rows = assignments::table
+        .filter(assignments::subject_id.eq_any(ids))
+        .filter(assignments::subject_type.eq("user"))
+        .select(AssignmentRow::as_select())
+        .load(c)
+        .await?;
+    Ok(rows.into_iter().map(Assignment::from).collect())
 }
 
 /// Everything that groups were assigned, expired ones included.

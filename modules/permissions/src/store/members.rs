@@ -28,7 +28,7 @@ pub(crate) struct Member {
 /// A member as a row.
 #[derive(Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = members, check_for_backend(Db), treat_none_as_default_value = false)]
-struct MemberRow {
+pub(super) struct MemberRow {
     group_id: GroupId,
     member_type: String,
     member_id: HolderId,
@@ -92,6 +92,18 @@ pub(super) fn of_member_query(member: Holder) -> _ {
         .order(members::group_id.asc())
 }
 
+/// The groups that each of these users is directly in.
+pub(crate) async fn of_users(c: &mut DbConn, users: &[UserId]) -> Result<Vec<Member>> {
+    let ids: Vec<HolderId> = users.iter().map(|user| Holder::User(*user).into()).collect();
+    let rows = members::table
+        .filter(members::member_id.eq_any(ids))
+        .filter(members::member_type.eq(USER))
+        .select(MemberRow::as_select())
+        .load(c)
+        .await?;
+    Ok(rows.into_iter().map(Member::from).collect())
+}
+
 /// Which group is directly inside of which: the outer one first.
 pub(crate) async fn nested(c: &mut DbConn) -> Result<Vec<(GroupId, GroupId)>> {
     let pairs: Vec<(GroupId, HolderId)> = members::table
@@ -102,25 +114,48 @@ pub(crate) async fn nested(c: &mut DbConn) -> Result<Vec<(GroupId, GroupId)>> {
     Ok(pairs.into_iter().map(|(outer, inner)| (outer, GroupId::from_uuid(inner.uuid()))).collect())
 }
 
-/// The next members of a group, groups first, each by id.
+/// The next members of a group, groups first, each by id. Each kind is sought by the primary key: one condition on kind
+/// and id together would be walked to.
 pub(crate) async fn page(
     c: &mut DbConn,
     group: GroupId,
     after: Option<Holder>,
     limit: i64,
 ) -> Result<Vec<Member>> {
-    let mut query =
-        members::table.filter(members::group_id.eq(group)).select(MemberRow::as_select()).into_boxed();
-    if let Some(after) = after {
-        let id = HolderId::from(after);
-        let kind = after.kind();
-        query = query.filter(
-            members::member_type.gt(kind).or(members::member_type.eq(kind).and(members::member_id.gt(id))),
-        );
+    let mut rows: Vec<MemberRow> = vec![];
+    if after.and_then(Holder::user).is_none() {
+        let after = after.map(HolderId::from);
+        rows = of_kind(group, GROUP, after, limit).load(c).await?;
     }
-    let rows =
-        query.order((members::member_type.asc(), members::member_id.asc())).limit(limit).load(c).await?;
+    let left = limit.saturating_sub(i64::try_from(rows.len()).unwrap_or(i64::MAX));
+    if left > 0 {
+        let after = after.filter(|after| after.user().is_some()).map(HolderId::from);
+        let users: Vec<MemberRow> = of_kind(group, USER, after, left).load(c).await?;
+        rows.extend(users);
+    }
     Ok(rows.into_iter().map(Member::from).collect())
+}
+
+type Ordered<'q> = members::BoxedQuery<'q, Db, diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<MemberRow, Db>>>;
+
+/// The query for the next members of one kind.
+pub(super) fn of_kind<'q>(
+    group: GroupId,
+    kind: &'static str,
+    after: Option<HolderId>,
+    limit: i64,
+) -> Ordered<'q> {
+    let query = members::table
+        .filter(members::group_id.eq(group))
+        .filter(members::member_type.eq(kind))
+        .order(members::member_id.asc())
+        .limit(limit)
+        .select(MemberRow::as_select())
+        .into_boxed();
+    match after {
+        Some(after) => query.filter(members::member_id.gt(after)),
+        None => query,
+    }
 }
 
 /// The next users that are directly in a group, by id.

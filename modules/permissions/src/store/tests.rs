@@ -53,7 +53,7 @@ impl<Q: QueryFragment<Db>> QueryFragment<Db> for OnSqlite<Q> {
 
 async fn plan<Q>(c: &mut DbConn, query: Q) -> String
 where
-    Q: QueryFragment<Db> + Send + Sync + 'static,
+    Q: QueryFragment<Db> + Send + 'static,
 {
     match c.dialect() {
         Db::Postgres => {
@@ -121,6 +121,20 @@ both_engines! {
             // What one subject has may be sorted: it is little.
             let little = index.ends_with("_subject") || index.ends_with("_member");
             assert!(!sorts || little, "{index}: sorted:\n{plan}");
+        }
+    }
+
+    async fn a_position_is_sought_and_not_walked_to(db: Database) {
+        fill(&db, ASSIGNMENTS / 2).await;
+        let mut c = db.read().await.unwrap();
+        for kind in ["user", "group"] {
+            let told = plan(&mut c, members::of_kind(GroupId::new(), kind, Some(HolderId::new()), 51)).await;
+            let sought = told.contains("(group_id=? AND member_type=? AND member_id>?)")
+                || told.lines().any(|line| {
+                    line.contains("Index Cond:") && ["group_id = ", "member_id > "].iter().all(|part| line.contains(part))
+                });
+            assert!(sought, "{told}");
+            assert!(!told.contains("Sort") && !told.contains("TEMP B-TREE"), "sorted:\n{told}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::world::{World, cold};
 use contracts::auth::AdministratorAppointed;
 use contracts::permissions::{
-    AssignRole, Evaluate, Permissions, RemotePermissions, SetStanding, Subject, permissions_routes,
+    AssignRole, Evaluate, FindOutranking, Permissions, RemotePermissions, Subject, permissions_routes,
 };
 use contracts::{Actor, Caller, Event, Kind, SessionId};
 use platform::db::Database;
@@ -21,10 +21,11 @@ both_engines! {
         world.assign(&near, "reader").await;
         let (clerk, deputy) = (world.person(), world.person());
         for person in [&clerk, &deputy] {
+            world.stand(person, true).await.unwrap();
             world.assign(person, "admin").await;
         }
         let root = |by: &crate::world::Person| by.id;
-        world.service.set_standing(&Caller::module("test"), SetStanding { user: admin.id, active: false }).await.unwrap();
+        world.stand(&admin, false).await.unwrap();
         conforms::permissions(&*world.service, near.id, [root(&clerk), root(&deputy)]).await;
 
         let distant = world.person();
@@ -32,6 +33,25 @@ both_engines! {
         let service: Arc<dyn Permissions> = world.service.clone();
         let peer = far::serve(contracts::Module::Permissions, move || permissions_routes(Arc::clone(&service))).await;
         conforms::permissions(&RemotePermissions(peer), distant.id, [root(&clerk), root(&deputy)]).await;
+    }
+
+    async fn whoever_holds_more_is_told_near_and_far(db: Database) {
+        let world = World::new(db);
+        let (admin, clerk) = (world.administrator().await, world.person());
+        let service: Arc<dyn Permissions> = world.service.clone();
+        let routes = Arc::clone(&service);
+        let peer = far::serve(contracts::Module::Permissions, move || permissions_routes(Arc::clone(&routes))).await;
+        let remote: Arc<dyn Permissions> = Arc::new(RemotePermissions(peer));
+        for permissions in [service, remote] {
+            let find = async |actor, users| {
+                let ask = FindOutranking { actor, users };
+                permissions.find_outranking(&Caller::module("test"), ask).await.map(|found| found.users)
+            };
+            assert_eq!(find(clerk.id, vec![admin.id, clerk.id]).await.unwrap(), [admin.id]);
+            assert_eq!(find(admin.id, vec![admin.id, clerk.id]).await.unwrap(), []);
+            let error = find(clerk.id, vec![admin.id; 1_001]).await.unwrap_err();
+            assert_eq!((error.kind, error.fields[0].pointer.as_str()), (Kind::Invalid, "/users"));
+        }
     }
 
     async fn whatever_is_unknown_or_strange_is_refused_and_no_error(db: Database) {

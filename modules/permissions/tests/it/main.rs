@@ -10,6 +10,7 @@
 mod agreement;
 mod contract;
 mod http;
+mod outranking;
 mod store;
 mod world;
 

@@ -6,7 +6,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::web::Data;
 use actix_web::{App, test};
 use async_trait::async_trait;
-use contracts::permissions::{AssignRole, Evaluate, Permissions as _, Subject};
+use contracts::permissions::{AssignRole, Evaluate, Permissions as _, SetStanding, Subject};
 use contracts::{AssignmentId, Caller, Error, Event, Time, UserId};
 use permissions::{Service, Settings};
 use platform::audit;
@@ -15,7 +15,7 @@ use platform::bus::{Bus, Subscriber};
 use platform::cache::{self, Caches};
 use platform::clock::Clock;
 use platform::db::Database;
-use platform::http::{Cursors, Gate, RequestContext};
+use platform::http::{Cursors, Fingerprints, Gate, RequestContext};
 use platform::outbox::Relay;
 use serde_json::{Map, Value, json};
 use std::sync::{Arc, Mutex};
@@ -113,6 +113,7 @@ impl Ask<'_> {
             .app_data(Data::from(Arc::clone(&world.service)))
             .app_data(Data::new(world.gate.clone()))
             .app_data(Data::new(world.cursors.clone()))
+            .app_data(Data::new(Fingerprints::new(&[7; 32])))
             .configure(permissions::routes)
             .into_app()
             .wrap(RequestContext);
@@ -183,11 +184,20 @@ impl World {
         Person { id, token: self.people.token_for(id) }
     }
 
-    /// Somebody who holds `admin` everywhere and for ever.
+    /// Somebody who can log in and holds `admin` everywhere and for ever.
     pub(crate) async fn administrator(&self) -> Person {
         let person = self.person();
+        self.stand(&person, true).await.unwrap();
         self.assign(&person, "admin").await;
         person
+    }
+
+    /// Says as auth whether somebody can log in.
+    pub(crate) async fn stand(&self, person: &Person, active: bool) -> Result<(), Error> {
+        let ask = SetStanding { user: person.id, active };
+        let standing = self.service.set_standing(&Caller::module("auth"), ask).await?;
+        assert_eq!(standing.active, active);
+        Ok(())
     }
 
     /// Gives a role as the product itself.

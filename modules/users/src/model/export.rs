@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 
 use super::{ImportFormat, Profile};
 
-/// Signs that make a spreadsheet take a cell for a formula.
-const ARMED: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+/// Signs that make a spreadsheet take a cell for a formula; some read the full-width ones as well.
+const ARMED: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
+
+/// Where a spreadsheet that expects something else than commas would begin another cell.
+const CUTS: [char; 4] = [';', '\t', '\r', '\n'];
 
 const HEADER: &str = "id,email,email_verified,state,display_name,given_name,family_name,phone,locale,time_zone,avatar_url,attributes,created_at\r\n";
 
@@ -59,20 +62,22 @@ fn cell(value: &Value) -> String {
         Value::String(text) => text.clone(),
         value => value.to_string(),
     };
-    let text = if is_armed(&text) { format!("'{text}") } else { text };
+    let armed = |part: &str| if is_armed(part) { format!("'{part}") } else { part.to_owned() };
+    let text: String = text.split_inclusive(CUTS).map(armed).collect();
     let plain = !text.contains([',', '"', '\r', '\n']) && text.trim() == text;
     if plain { text } else { format!("\"{}\"", text.replace('"', "\"\"")) }
 }
 
 /// Whether a spreadsheet would take a text for a formula, or whether it looks as if it had been disarmed.
 fn is_armed(text: &str) -> bool {
-    text.trim_start_matches('\'').starts_with(ARMED)
+    text.trim_start_matches(['\'', '"']).starts_with(ARMED)
 }
 
-/// The text that stands in a cell: the apostrophe before a formula is taken away again.
-pub(crate) fn disarmed(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(text) if is_armed(text) => text,
-        _ => cell,
-    }
+/// The text that stands in a cell: the apostrophe before each formula is taken away again.
+pub(crate) fn disarmed(cell: &str) -> String {
+    let disarmed = |part: &'_ str| match part.strip_prefix('\'') {
+        Some(text) if is_armed(text) => text.to_owned(),
+        _ => part.to_owned(),
+    };
+    cell.split_inclusive(CUTS).map(disarmed).collect()
 }

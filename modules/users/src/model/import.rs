@@ -1,5 +1,6 @@
 //! Imports: what a row says, and what became of all of them.
 
+use aws_lc_rs::hmac;
 use contracts::auth::{AccountState, ImportAccount};
 use contracts::{Concealed, EmailAddress, Error, Fields, Result, Time, UserId};
 use serde::{Deserialize, Serialize};
@@ -43,7 +44,7 @@ platform::text_enum! {
 pub(crate) struct RowError {
     /// Which row, from 1; neither a header nor empty lines are counted.
     pub(crate) row: i64,
-    /// Which field, as a JSON pointer; empty for the row as a whole.
+    /// Which field, as a JSON pointer; empty for the row as a whole, and `/?` for a name that a report does not keep.
     pub(crate) pointer: String,
     /// Which rule, as a stable word.
     pub(crate) code: String,
@@ -97,7 +98,7 @@ impl Import {
         self.refused += 1;
         let told = |pointer: &str, code: &str, message: &str| RowError {
             row,
-            pointer: pointer.to_owned(),
+            pointer: kept(pointer).to_owned(),
             code: code.to_owned(),
             message: message.to_owned(),
         };
@@ -108,13 +109,36 @@ impl Import {
     }
 }
 
-/// The checksum after one more row.
-pub(crate) fn checksum(before: &[u8], row: &[u8]) -> Vec<u8> {
-    let mut hasher = Sha256::new();
-    hasher.update(before);
-    hasher.update((row.len() as u64).to_be_bytes());
-    hasher.update(row);
-    hasher.finalize().to_vec()
+/// Makes the checksums of what was imported so far.
+///
+/// With a key, because rows may hold passwords: a plain digest would let whoever reads the database guess them as fast
+/// as he can count.
+pub(crate) struct Checksums(hmac::Key);
+
+impl Checksums {
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    /// The checksum after one more row.
+    pub(crate) fn after(&self, before: &[u8], row: &[u8]) -> Vec<u8> {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(before);
+        context.update(&(row.len() as u64).to_be_bytes());
+        context.update(row);
+        context.sign().as_ref().to_vec()
+    }
+}
+
+/// Characters of a pointer that a report keeps at most.
+const LONGEST_POINTER: usize = 64;
+
+/// The pointer as a report keeps it. A field that nobody knows is named by the file, which may have put anything there,
+/// also what somebody wanted forgotten.
+fn kept(pointer: &str) -> &str {
+    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'-' | b'~');
+    let is_kept = pointer.len() <= LONGEST_POINTER && pointer.bytes().all(harmless);
+    if is_kept { pointer } else { "/?" }
 }
 
 /// The id of the account of a row that names none: the same each time the row is asked for, so that asking again makes
@@ -317,6 +341,27 @@ mod tests {
         assert_eq!(pointers(future), [("/created_at".to_owned(), "in_future".to_owned())]);
         let odd = json!({ "email": "a@example.org", "state": "active", "email_verified": false });
         assert_eq!(pointers(odd), [("/state".to_owned(), "contradiction".to_owned())]);
+    }
+
+    #[test]
+    fn a_report_keeps_no_name_that_a_file_made_up() {
+        let mut import = Import::new(ImportFormat::Ndjson, false, Time::MIN);
+        let long = "x".repeat(60_000);
+        let row =
+            json!({ "email": "a@example.org", "mia@example.org": "x", long: 1, "rôle": 1, "user-role_2": 1 });
+        let Err(error) = read(row) else { panic!("it was accepted") };
+        import.refuse(1, &error);
+        let mut pointers: Vec<&str> = import.errors.iter().map(|error| error.pointer.as_str()).collect();
+        pointers.sort_unstable();
+        assert_eq!(pointers, ["/?", "/?", "/?", "/user-role_2"]);
+    }
+
+    #[test]
+    fn checksums_are_of_one_installation() {
+        let (one, other) = (Checksums::new(&[1; 32]), Checksums::new(&[2; 32]));
+        assert_eq!(one.after(b"", b"row"), one.after(b"", b"row"));
+        assert_ne!(one.after(b"", b"row"), other.after(b"", b"row"));
+        assert_ne!(one.after(&one.after(b"", b"a"), b"bc"), one.after(&one.after(b"", b"ab"), b"c"));
     }
 
     #[test]

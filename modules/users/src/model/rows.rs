@@ -216,7 +216,7 @@ impl Records {
             let cell =
                 cell.ok_or_else(|| broken(column, "invalid_character", "Must be UTF-8 without U+0000."))?;
             if !cell.is_empty() {
-                said.insert(column.clone(), value(column, disarmed(cell))?);
+                said.insert(column.clone(), value(column, &disarmed(cell))?);
             }
         }
         Ok(said)

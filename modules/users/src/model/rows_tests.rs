@@ -130,11 +130,15 @@ fn formulas_are_disarmed_and_come_back() {
         "a,b",
         "\"",
         "'",
+        "x;=cmd|'/C calc'!A0;y",
+        "x;\"=1;'@;\"\"-2",
+        "＝1+1",
+        "；;＠x",
     ] {
         let (account, profile) = exported(name, "+436601234567");
         let row = line(ImportFormat::Csv, &account, Some(&profile));
-        for cell in row.trim_end().split(',').map(|cell| cell.trim_start_matches('"')) {
-            assert!(!cell.starts_with(['=', '+', '@']), "{row}");
+        for cell in row.trim_end().split([',', ';', '\t']).map(|cell| cell.trim_start_matches('"')) {
+            assert!(!cell.starts_with(['=', '+', '@', '＝', '＠']), "{row}");
         }
         comes_back(ImportFormat::Csv, name);
         comes_back(ImportFormat::Ndjson, name);

@@ -2,8 +2,8 @@
 //!
 //! One change has two halves: the account, which is auth's, and the profile. Everything is checked before either; then
 //! auth's half commits first, because only it can still be refused. When ours fails after that, asking again completes
-//! it: the account is then as asked for already. Nobody switches himself off by mistake; that the last administrator
-//! stays is auth's and permissions' to see to.
+//! it: the account is then as asked for already. Nobody switches himself off by mistake, or changes the account of somebody
+//! who may do more than he; that the last administrator stays is auth's and permissions' to see to.
 
 use contracts::auth::{Account, AccountState, ChangeAccount};
 use contracts::{Caller, EmailAddress, Fields, UserId};
@@ -48,8 +48,9 @@ impl Service {
     /// Changes profile, address and state by a merge patch.
     ///
     /// # Errors
-    /// Every broken rule at once; 412 when `If-Match` names another state; 404; 409 for an address that is taken, for
-    /// oneself, for a deleted user and for the last administrator; 503.
+    /// Every broken rule at once; 412 when `If-Match` names another state; 403 for the account of somebody who may do more
+    /// than the caller; 404; 409 for an address that is taken, for oneself, for a deleted user and for the last
+    /// administrator; 503.
     pub(crate) async fn update_user(
         &self,
         caller: &Caller,
@@ -66,34 +67,50 @@ impl Service {
         if before.account.state == AccountState::Deleted {
             return Err(Error::UserDeleted);
         }
-        let account = self.change_half(caller, &before.account, &asked, if_match).await?;
+        if asked.changes(&before.account) {
+            self.refuse_outranking(caller, user).await?;
+        }
+        let bound = matches!(if_match, IfMatch::OneOf(_)).then_some(before.account.revision);
+        let account = self.change_half(caller, &before.account, &asked, bound).await?;
         self.profile_half(caller, &before, account, &patch, if_match).await
     }
 
     /// Switches somebody off at once; auth purges the account when its window to be restored is over.
     ///
     /// # Errors
-    /// 404; 409 for oneself and for the last administrator; 503.
+    /// 403 for somebody who may do more than the caller; 404; 409 for oneself and for the last administrator; 503.
     pub(crate) async fn delete_user(&self, caller: &Caller, user: UserId) -> Result<(), Error> {
         if caller.user() == Some(user) {
             return Err(Error::OwnAccount);
         }
         let before = self.find_user(caller, user).await?;
-        self.set_state(caller, before, AccountState::Deleted, "users.user.deleted").await.map(drop)
+        self.refuse_outranking(caller, user).await?;
+        self.set_state(caller, before, AccountState::Deleted, None, "users.user.deleted").await.map(drop)
     }
 
-    /// Takes a deletion back: the account is active again, or unverified when its address never was proven.
+    /// Takes a deletion back: the account is active again, unverified when its address never was proven, or disabled when it
+    /// was before.
     ///
     /// # Errors
-    /// 404, also when the window is over; 409 when nobody deleted the user; 503.
+    /// 403 for somebody who may do more than the caller; 404, also when the window is over; 409 when nobody deleted the
+    /// user; 503.
     pub(crate) async fn restore_user(&self, caller: &Caller, user: UserId) -> Result<Me, Error> {
-        let before = self.find_user(caller, user).await?;
-        if before.account.state != AccountState::Deleted {
-            return Err(Error::NotDeleted);
+        for _ in 0..TRIES {
+            let before = self.find_user(caller, user).await?;
+            if before.account.state != AccountState::Deleted {
+                return Err(Error::NotDeleted);
+            }
+            self.refuse_outranking(caller, user).await?;
+            let proven = before.account.email_verified;
+            let state = if proven { AccountState::Active } else { AccountState::Unverified };
+            // Bound to the deletion: the same ask would switch on who was restored meanwhile, and is disabled.
+            let revision = Some(before.account.revision);
+            match self.set_state(caller, before, state, revision, "users.user.restored").await {
+                Err(Error::Stale) => {}
+                restored => return restored,
+            }
         }
-        let proven = before.account.email_verified;
-        let state = if proven { AccountState::Active } else { AccountState::Unverified };
-        self.set_state(caller, before, state, "users.user.restored").await
+        Err(Error::Stale)
     }
 
     async fn set_state(
@@ -101,10 +118,11 @@ impl Service {
         caller: &Caller,
         before: Me,
         state: AccountState,
+        revision: Option<i64>,
         action: &'static str,
     ) -> Result<Me, Error> {
         let asked = Asked { email: None, state: Some(state) };
-        let account = self.change_half(caller, &before.account, &asked, &IfMatch::Absent).await?;
+        let account = self.change_half(caller, &before.account, &asked, revision).await?;
         let now = self.clock.now();
         let work = async |tx: &mut DbConn| {
             note_account(tx, &account).await?;
@@ -123,18 +141,12 @@ impl Service {
         caller: &Caller,
         before: &Account,
         asked: &Asked,
-        if_match: &IfMatch,
+        revision: Option<i64>,
     ) -> Result<Account, Error> {
         if !asked.changes(before) {
             return Ok(before.clone());
         }
-        let bound = matches!(if_match, IfMatch::OneOf(_));
-        let ask = ChangeAccount {
-            user: before.id,
-            revision: bound.then_some(before.revision),
-            email: asked.email.clone(),
-            state: asked.state,
-        };
+        let ask = ChangeAccount { user: before.id, revision, email: asked.email.clone(), state: asked.state };
         match self.auth.change_account(caller, ask).await {
             Err(error) if error.code == "auth.account_changed" => Err(Error::Stale),
             changed => Ok(changed?),

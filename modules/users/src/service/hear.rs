@@ -4,7 +4,7 @@
 use contracts::auth::AccountRegistered;
 use contracts::{Event, UserId};
 use platform::db::DbConn;
-use platform::inbox;
+use platform::{audit, inbox};
 
 use crate::error::Error;
 use crate::service::Service;
@@ -47,11 +47,12 @@ impl Service {
         event: &Event,
         user: UserId,
     ) -> Result<(), Error> {
+        platform::forget_copies(&self.db, user).await?;
         let (now, caller) = (self.clock.now(), event.caller("users"));
         let work = async |tx: &mut DbConn| {
             if inbox::once(tx, subscriber, event.id, now).await? {
                 erase(tx, user).await?;
-                platform::forget_person(tx, user).await?;
+                audit::forget_person(tx, user).await?;
                 record(tx, now, &caller, "users.user.purged", user, (None, None)).await?;
             }
             Ok::<_, Error>(())

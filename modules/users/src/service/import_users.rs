@@ -3,19 +3,21 @@
 //! Every batch is taken over by auth first, then here together with the note how far the import is. Whatever is
 //! interrupted is taken up by sending the same file again: rows that were taken are passed over, and a checksum says
 //! that they are the same ones. A batch that auth took and we did not is asked for again under the same ids, so it makes
-//! nothing twice. Nobody gets a right by an import: rows have no roles.
+//! nothing twice. Nobody gets a right by an import: rows have no roles, and nobody is made under an id that was given more
+//! than the caller holds.
 
-use contracts::auth::{ImportAccounts, ImportOutcome};
-use contracts::{Caller, Error as Told, UserId};
+use contracts::auth::{FindAccount, ImportAccount, ImportAccounts, ImportOutcome};
+use contracts::{Caller, EmailAddress, Error as Told, UserId};
 use futures_util::{Stream, StreamExt};
 use metrics::counter;
 use platform::audit::{self, Entry, Outcome};
 use platform::db::DbConn;
 use platform::http::too_large;
 use serde_json::json;
+use std::collections::HashSet;
 
 use crate::error::Error;
-use crate::model::{Import, ImportFormat, ImportId, ImportRow, Raw, Rows, account_of, checksum};
+use crate::model::{Import, ImportFormat, ImportId, ImportRow, Profile, Raw, Rows, account_of};
 use crate::service::Service;
 use crate::service::create_user::complete;
 use crate::service::directory::note_account;
@@ -33,6 +35,9 @@ pub(crate) struct Importing {
     /// Go on with this one.
     pub(crate) resume: Option<ImportId>,
 }
+
+/// A row that auth is asked to take: its number, the address, and what is ours of it.
+type Asked = (i64, EmailAddress, Profile);
 
 /// Where in the body we are.
 struct Progress {
@@ -123,7 +128,7 @@ impl Service {
         for row in found.drain(..) {
             progress.seen += 1;
             if progress.seen <= progress.taken {
-                progress.checksum = checksum(&progress.checksum, &row.bytes);
+                progress.checksum = self.checksums.after(&progress.checksum, &row.bytes);
                 if progress.seen == progress.taken && progress.checksum != progress.import.checksum {
                     return Err(Error::ImportOtherFile);
                 }
@@ -138,6 +143,28 @@ impl Service {
             }
         }
         Ok(())
+    }
+
+    /// Takes out the rows that would make somebody under an id which may do more than the caller; tells which they were.
+    /// Those who are there already stay: nothing is made of them.
+    async fn refuse_ids(
+        &self,
+        caller: &Caller,
+        import: ImportId,
+        asked: &mut Vec<Asked>,
+        accounts: &mut Vec<ImportAccount>,
+    ) -> Result<Vec<i64>, Error> {
+        let named = asked.iter().map(|(row, _, profile)| (*row, profile.id));
+        let named = named.filter(|(row, user)| *user != account_of(import, *row));
+        let mut refused = HashSet::new();
+        for user in self.outranking(caller, named.map(|(_, user)| user).collect()).await? {
+            if self.auth.find_account(caller, FindAccount { user }).await?.is_none() {
+                refused.insert(user);
+            }
+        }
+        accounts.retain(|account| !refused.contains(&account.user));
+        let rows = asked.extract_if(.., |(_, _, profile)| refused.contains(&profile.id));
+        Ok(rows.map(|(row, ..)| row).collect())
     }
 
     async fn take_batch(
@@ -161,7 +188,7 @@ impl Service {
         let (mut asked, mut accounts) = (Vec::new(), Vec::new());
         for raw in batch {
             after.rows += 1;
-            after.checksum = checksum(&after.checksum, &raw.bytes);
+            after.checksum = self.checksums.after(&after.checksum, &raw.bytes);
             let (row, user) = (after.rows, account_of(after.id, after.rows));
             match raw.said.and_then(|said| ImportRow::read(said, user, now)) {
                 Ok(ImportRow { account, profile }) => {
@@ -170,6 +197,9 @@ impl Service {
                 }
                 Err(error) => after.refuse(row, &error),
             }
+        }
+        for row in self.refuse_ids(caller, after.id, &mut asked, &mut accounts).await? {
+            after.refuse(row, &outranked());
         }
         let outcomes = match accounts.is_empty() {
             true => Vec::new(),
@@ -222,6 +252,11 @@ impl Service {
         progress.import = after;
         Ok(())
     }
+}
+
+fn outranked() -> Told {
+    let rule = "This id was given more than you may do yourself.";
+    Told::invalid("users.import_id_outranks_you", rule).at("/id", "outranks_you", rule)
 }
 
 fn count(outcome: &'static str, rows: i64) {

@@ -16,6 +16,7 @@ mod freshness;
 mod http;
 mod imports;
 mod million;
+mod rank;
 mod store;
 mod world;
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use actix_web::body::MessageBody;
+use actix_web::dev::ServiceResponse;
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use actix_web::web::Data;
@@ -15,7 +17,8 @@ use contracts::{Caller, Error, Event, ExportPerson, PersonalData, Result, UserId
 use platform::audit;
 use platform::clock::Clock;
 use platform::db::Database;
-use platform::http::{Cursors, RequestContext};
+use platform::http::{Cursors, Fingerprints, RequestContext};
+use platform::settings::MasterKey;
 use serde_json::Value;
 use testkit::gate::TestGate;
 use users::{Service, Settings};
@@ -136,8 +139,15 @@ impl World {
         let gate = TestGate::new(clock.clone());
         let settings = Settings { max_preference_namespaces: 3, ..Settings::default() };
         let cache = platform::cache::Caches::alone(&platform::cache::Settings::default());
-        let service = Service::new(db.clone(), clock.clone(), between(gate.auth.clone()), settings, &cache);
-        let service = Arc::new(service);
+        let parts = users::Parts {
+            db: db.clone(),
+            clock: clock.clone(),
+            auth: between(gate.auth.clone()),
+            permissions: gate.permissions.clone(),
+            settings,
+            master_key: MasterKey::generate().unwrap(),
+        };
+        let service = Arc::new(Service::new(parts, &cache));
         Self { db, clock, gate, service }
     }
 
@@ -162,21 +172,38 @@ impl World {
 
     /// A request of nobody.
     pub(crate) async fn call(&self, request: test::TestRequest) -> Reply {
-        let app = App::new()
-            .into_utoipa_app()
-            .app_data(Data::from(Arc::clone(&self.service)))
-            .app_data(Data::new(self.gate.gate()))
-            .app_data(Data::new(Cursors::new(&[7; 32])))
-            .configure(users::routes)
-            .into_app()
-            .wrap(RequestContext);
-        let app = test::init_service(app).await;
-        let answer = test::call_service(&app, request.to_request()).await;
+        let answer = self.begin(request).await;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = test::read_body(answer).await;
         let text = String::from_utf8(body.to_vec()).unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Reply { status, headers, body, text }
+    }
+
+    /// An answer of which nothing is read yet.
+    pub(crate) async fn answer(
+        &self,
+        by: &Person,
+        request: test::TestRequest,
+    ) -> ServiceResponse<impl MessageBody<Error: std::fmt::Debug>> {
+        self.begin(request.insert_header(("authorization", format!("Bearer {}", by.token)))).await
+    }
+
+    async fn begin(
+        &self,
+        request: test::TestRequest,
+    ) -> ServiceResponse<impl MessageBody<Error: std::fmt::Debug>> {
+        let app = App::new()
+            .into_utoipa_app()
+            .app_data(Data::from(Arc::clone(&self.service)))
+            .app_data(Data::new(self.gate.gate()))
+            .app_data(Data::new(Cursors::new(&[7; 32])))
+            .app_data(Data::new(Fingerprints::new(&[7; 32])))
+            .configure(users::routes)
+            .into_app()
+            .wrap(RequestContext);
+        let app = test::init_service(app).await;
+        test::call_service(&app, request.to_request()).await
     }
 
     pub(crate) async fn get(&self, by: &Person, path: &str) -> Reply {

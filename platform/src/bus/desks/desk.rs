@@ -187,9 +187,12 @@ impl Desk {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a gauge; nobody parks 2^53 deliveries")]
+    #[expect(clippy::cast_precision_loss, reason = "a gauge; nobody has 2^53 deliveries")]
     async fn measure(&self) {
         let Ok(mut c) = self.db.read().await else { return };
+        if let Ok(pending) = store::count_pending(&mut c, self.name()).await {
+            gauge!("doorward_deliveries_pending", "subscriber" => self.name()).set(pending as f64);
+        }
         if let Ok(parked) = store::count_parked(&mut c, self.name()).await {
             gauge!("doorward_deliveries_parked", "subscriber" => self.name()).set(parked as f64);
         }

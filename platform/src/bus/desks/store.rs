@@ -234,11 +234,18 @@ pub(super) async fn release(c: &mut DbConn) -> Result<usize> {
     Ok(diesel::update(claimed).set(deliveries::lease_until.eq(None::<Time>)).execute(c).await?)
 }
 
+pub(super) async fn count_pending(c: &mut DbConn, subscriber: &str) -> Result<i64> {
+    count(c, subscriber, Status::Pending).await
+}
+
 pub(super) async fn count_parked(c: &mut DbConn, subscriber: &str) -> Result<i64> {
-    let parked = deliveries::table
-        .filter(deliveries::subscriber.eq(subscriber))
-        .filter(deliveries::status.eq(Status::Parked));
-    Ok(parked.count().get_result(c).await?)
+    count(c, subscriber, Status::Parked).await
+}
+
+async fn count(c: &mut DbConn, subscriber: &str, status: Status) -> Result<i64> {
+    let found =
+        deliveries::table.filter(deliveries::subscriber.eq(subscriber)).filter(deliveries::status.eq(status));
+    Ok(found.count().get_result(c).await?)
 }
 
 pub(super) async fn unpark(c: &mut DbConn, now: Time, events: Vec<EventId>) -> Result<usize> {
@@ -269,8 +276,24 @@ pub(super) async fn delete(c: &mut DbConn, ids: Vec<DeliveryId>) -> Result<usize
     Ok(diesel::delete(deliveries::table.filter(deliveries::id.eq_any(ids))).execute(c).await?)
 }
 
-pub(super) async fn forget(c: &mut DbConn, person: UserId) -> Result<usize> {
+/// The next rows, whatever they hold.
+pub(super) async fn range(c: &mut DbConn, after: Option<DeliveryId>, limit: i64) -> Result<Vec<DeliveryId>> {
+    let mut query = deliveries::table.select(deliveries::id).into_boxed();
+    if let Some(after) = after {
+        query = query.filter(deliveries::id.gt(after));
+    }
+    Ok(query.order(deliveries::id).limit(limit).load(c).await?)
+}
+
+/// Those of these rows that name the person.
+pub(super) async fn naming(c: &mut DbConn, ids: Vec<DeliveryId>, person: UserId) -> Result<Vec<DeliveryId>> {
     let names = sql::<Bool>("CAST(envelope AS TEXT) LIKE ").bind::<Text, _>(format!("%{person}%"));
+    let theirs = deliveries::table.filter(deliveries::id.eq_any(ids)).filter(names);
+    Ok(theirs.select(deliveries::id).load(c).await?)
+}
+
+/// Removes those of these rows that were made or given up.
+pub(super) async fn delete_over(c: &mut DbConn, ids: Vec<DeliveryId>) -> Result<usize> {
     let over = deliveries::status.eq_any(vec![Status::Done, Status::Parked]);
-    Ok(diesel::delete(deliveries::table.filter(over).filter(names)).execute(c).await?)
+    Ok(diesel::delete(deliveries::table.filter(deliveries::id.eq_any(ids)).filter(over)).execute(c).await?)
 }

@@ -180,6 +180,8 @@ impl Outlet {
         let mut events = wire.events();
         self.state.send_replace(State::Open(Door { channel, useless: useless.clone() }));
         gauge!("doorward_rabbitmq_connected", "link" => "publish").set(1.0);
+        // The broker says so only when it takes nothing: a new connection knows of no such thing yet.
+        gauge!("doorward_rabbitmq_blocked").set(0.0);
         tracing::info!("RabbitMQ takes events.");
         *failures = 0;
         loop {

@@ -20,7 +20,8 @@ impl Told {
     }
 
     fn visit(&mut self, from: u64, to: u64, peers: &[(&str, i64)], epoch: Epoch) -> Next {
-        let peers = peers.iter().map(|(id, beat)| Peer { id: (*id).to_owned(), beat: *beat }).collect();
+        let peer = |(id, beat): &(&str, i64)| Peer { id: (*id).to_owned(), beat: *beat, length: LENGTH };
+        let peers = peers.iter().map(peer).collect();
         self.lease.renew(&Visit { began: self.at(from), ended: self.at(to), peers, epoch })
     }
 
@@ -143,4 +144,36 @@ fn one_who_stops_keeps_nothing_and_still_tells() {
     it.lease.retire();
     assert_eq!(it.stamp(1_600), None);
     assert!(matches!(it.duty(1_600), Duty::Tell(_)));
+}
+
+/// Three times as long as its own.
+fn patient() -> Peer {
+    Peer { id: "b".to_owned(), beat: 5, length: LENGTH * 3 }
+}
+
+#[test]
+fn who_waits_for_the_end_of_every_lease_waits_for_the_longest() {
+    let mut it = Told::in_use();
+    assert_eq!(it.lease.patience(), Duration::from_millis(1_100));
+    let visit = |it: &Told, ms| Visit {
+        began: it.at(ms),
+        ended: it.at(ms + 10),
+        peers: vec![patient()],
+        epoch: open(2),
+    };
+    let first = visit(&it, 1_800);
+    it.lease.renew(&first);
+    assert_eq!(it.lease.patience(), Duration::from_millis(3_300));
+    let mut seen = Vec::new();
+    for ms in (2_100..12_000).step_by(300) {
+        let next = visit(&it, ms);
+        let gone = it.lease.renew(&next).gone;
+        seen.push((ms, it.lease.peers().len(), gone.len()));
+    }
+    assert!(seen.iter().all(|(ms, peers, _)| (*peers == 1) == (*ms < 1_810 + 3_300)), "{seen:?}");
+    assert!(seen.iter().all(|(ms, _, gone)| (*gone == 1) == (*ms >= 1_810 + 9_000)), "{seen:?}");
+    it.visit(12_000, 12_010, &[], open(2));
+    assert_eq!(it.lease.patience(), Duration::from_millis(1_100), "it is gone");
+    it.lease.measure(&[Peer { length: Duration::ZERO, ..patient() }]);
+    assert_eq!(it.lease.patience(), Duration::from_millis(1_100), "one of the version before");
 }

@@ -199,6 +199,38 @@ both_engines! {
         assert_eq!(world.invited().await.len(), 1, "whoever has no password yet is invited to choose one");
     }
 
+    async fn restoring_a_disabled_account_switches_nobody_on(db: Database) {
+        let world = World::new(db).await;
+        let user = world.member("mia@example.test").await;
+        for state in [Disabled, Deleted] {
+            world.change(to_state(user, state)).await.unwrap();
+        }
+        world.events().await;
+        let restored = world.change(to_state(user, Active)).await.unwrap();
+        assert_eq!((restored.state, restored.email_verified), (Disabled, true));
+        assert_eq!(world.account(user).await.unwrap().state, Disabled);
+        assert_eq!(world.events().await[0].data["state"], "disabled");
+        world.log_in("mia@example.test", PASSWORD).await.expect(401);
+        assert!(!world.permissions.counts_on(user));
+        world.change(to_state(user, Active)).await.unwrap();
+        world.log_in("mia@example.test", PASSWORD).await.expect(200);
+        for state in [Deleted, Active] {
+            assert_eq!(world.change(to_state(user, state)).await.unwrap().state, state);
+        }
+    }
+
+    async fn a_registration_replaces_no_password_of_an_account_that_has_to_prove_itself_again(db: Database) {
+        let world = World::new(db).await;
+        let user = world.member("mia@example.test").await;
+        world.change(to_state(user, Unverified)).await.unwrap();
+        world.events().await;
+        world.register("mia@example.test", OTHER_PASSWORD).await.expect(202);
+        let (_, request) = world.requested().await.pop().unwrap();
+        world.verify(&world.token_of(request).await).await.expect(204);
+        world.log_in("mia@example.test", OTHER_PASSWORD).await.expect(401);
+        world.log_in("mia@example.test", PASSWORD).await.expect(200);
+    }
+
     async fn a_lost_update_is_refused_and_nobody_waits(db: Database) {
         let world = World::new(db).await;
         let made = world.create(to_make("mia@example.test")).await.unwrap();

@@ -87,6 +87,15 @@ both_engines! {
         assert_eq!(count(&world.db, "auth_sessions WHERE revoked_at IS NULL").await, 3);
     }
 
+    async fn nobody_has_sessions_without_end_by_default(db: Database) {
+        let world = World::new(db).await;
+        world.member(MIA).await;
+        for _ in 0..103 {
+            world.log_in(MIA, PASSWORD).await.expect(200);
+        }
+        assert_eq!(count(&world.db, "auth_sessions WHERE revoked_at IS NULL").await, 100);
+    }
+
     async fn logins_at_once_do_not_get_past_the_limit(db: Database) {
         let world = World::with(db, |it| it.sessions.max_per_account = 2).await;
         world.member(MIA).await;

@@ -255,6 +255,22 @@ both_engines! {
         assert_eq!(count(&world.db, "auth_one_time_requests WHERE password_hash IS NOT NULL").await, 0);
     }
 
+    async fn registering_the_address_all_the_time_does_not_keep_its_owner_from_a_reset(db: Database) {
+        let world = World::new(db).await;
+        world.member("mia@example.test").await;
+        for _ in 0..9 {
+            world.register("mia@example.test", OTHER_PASSWORD).await.expect(202);
+        }
+        let token = world.reset_token("mia@example.test").await;
+        world.reset(&token, NEW).await.expect(204);
+        world.log_in("mia@example.test", NEW).await.expect(200);
+        for _ in 0..5 {
+            world.ask_reset("ben@example.test").await.expect(202);
+        }
+        world.register("ben@example.test", PASSWORD).await.expect(202);
+        assert_eq!(world.requested().await.len(), 1, "nor does the other one");
+    }
+
     async fn when_sessions_can_not_be_ended_nothing_is_reset(db: Database) {
         let world = World::new(db).await;
         let mine = world.logged_in("mia@example.test").await;

@@ -150,6 +150,21 @@ both_engines! {
         assert_eq!(told.iter().filter(|it| *it == "auth.verification.requested").count(), 5);
     }
 
+    async fn a_registration_takes_as_long_whoever_has_the_address(db: Database) {
+        let world = World::new(db).await;
+        world.member("mia@example.test").await;
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for n in 0..10 {
+            for (email, times) in [("mia@example.test", &mut known), (&format!("ben{n}@example.test"), &mut unknown)] {
+                times.push(world.register(email, OTHER_PASSWORD).await.expect(202).took);
+            }
+        }
+        let least = |times: &[std::time::Duration]| times.iter().min().copied().unwrap();
+        let (known, unknown) = (least(&known), least(&unknown));
+        assert!(known.as_millis() >= 50 && unknown.as_millis() >= 50, "{known:?} {unknown:?}");
+        assert!(known.abs_diff(unknown).as_millis() < 4, "{known:?} {unknown:?}");
+    }
+
     async fn one_address_gets_few_messages_and_nobody_notices(db: Database) {
         let world = World::new(db).await;
         for _ in 0..8 {

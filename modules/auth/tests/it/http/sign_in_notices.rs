@@ -1,5 +1,6 @@
 //! Telling the owner of logins from elsewhere, and "this was not me".
 
+use crate::accounts::{to_invite, to_make};
 use crate::store::{count, sql};
 use crate::world::{PASSWORD, REPORTS, World};
 use contracts::auth::{PasswordResetRequested, SignInNoticed};
@@ -21,6 +22,27 @@ async fn noticed(world: &World) -> (crate::world::Tokens, crate::world::Tokens, 
 }
 
 both_engines! {
+    async fn the_first_login_to_an_account_that_somebody_else_made_is_told_of(db: Database) {
+        let world = World::new(db).await;
+        world.create(to_make(MIA)).await.unwrap();
+        world.events().await;
+        let theirs = world.log_in_from("203.0.113.66", "Evil/1.0", MIA).await.expect(200).tokens();
+        let fact = world.facts::<SignInNoticed>().await.remove(0);
+        world.report(&world.token_of(fact.request).await).await.expect(204);
+        assert!(!world.is_in(&theirs).await);
+    }
+
+    async fn who_accepted_an_invitation_logs_in_there_without_a_notice(db: Database) {
+        let world = World::new(db).await;
+        world.create(to_invite(MIA)).await.unwrap();
+        let request = world.invited().await.remove(0);
+        world.accept(&world.token_of(request).await, PASSWORD).await.expect(204);
+        world.log_in(MIA, PASSWORD).await.expect(200);
+        assert_eq!(world.facts::<SignInNoticed>().await, []);
+        world.log_in_from("203.0.113.66", "Evil/1.0", MIA).await.expect(200);
+        assert_eq!(world.facts::<SignInNoticed>().await.len(), 1);
+    }
+
     async fn a_new_device_is_told_of_once_and_the_very_first_never(db: Database) {
         let world = World::new(db).await;
         let user = world.member(MIA).await;
@@ -116,6 +138,35 @@ both_engines! {
         world.reset(&world.token_of(offer.request).await, "the owner is back again").await.expect(204);
     }
 
+    async fn logging_in_twice_does_not_outrun_the_report(db: Database) {
+        let world = World::new(db).await;
+        let (_, first, token) = noticed(&world).await;
+        let second = world.log_in_from("203.0.113.66", "Evil/1.0", MIA).await.expect(200).tokens();
+        assert_eq!(world.facts::<SignInNoticed>().await, []);
+        world.change_password(&second, PASSWORD, NEW).await.expect(204);
+        assert!(!world.is_in(&first).await && world.is_in(&second).await);
+        world.events().await;
+        world.report(&token).await.expect(204);
+        assert!(!world.is_in(&second).await);
+        world.log_in(MIA, NEW).await.expect(401);
+        let offer = world.facts::<PasswordResetRequested>().await.remove(0);
+        world.reset(&world.token_of(offer.request).await, "the owner is back again").await.expect(204);
+        world.log_in(MIA, "the owner is back again").await.expect(200);
+    }
+
+    async fn an_owner_who_only_changed_the_password_resets_it_once_more(db: Database) {
+        let world = World::new(db).await;
+        let (mine, theirs, token) = noticed(&world).await;
+        world.change_password(&mine, PASSWORD, NEW).await.expect(204);
+        assert!(world.is_in(&mine).await && !world.is_in(&theirs).await);
+        world.events().await;
+        world.report(&token).await.expect(204);
+        assert!(!world.is_in(&mine).await, "nobody can tell who changed it");
+        let offer = world.facts::<PasswordResetRequested>().await.remove(0);
+        world.reset(&world.token_of(offer.request).await, PASSWORD).await.expect(204);
+        world.report(&token).await.expect(410);
+    }
+
     async fn logging_out_does_not_outrun_the_report(db: Database) {
         let world = World::new(db).await;
         let (mine, theirs, token) = noticed(&world).await;
@@ -134,7 +185,7 @@ both_engines! {
         let body = json!({ "email": MIA, "password": NEW });
         let mine = world.post(crate::world::LOGINS, &body).send().await.expect(200).tokens();
         world.events().await;
-        world.report(&token).await.expect(204);
+        world.report(&token).await.expect_problem(410, "auth.spent_token");
         assert!(world.is_in(&mine).await);
         assert_eq!(world.facts::<PasswordResetRequested>().await, []);
         world.log_in(MIA, NEW).await.expect(200);

@@ -124,7 +124,7 @@ fn told(kinds: &[&str], times: &[Vec<f64>]) -> Vec<String> {
 /// Real hashes, one after the other.
 fn real(settings: &mut auth::Settings) {
     settings.hash = auth::HashSettings::default();
-    (settings.hash.threads, settings.hash.nice) = (1, 0);
+    (settings.hash.threads, settings.hash.priority) = (1, auth::HashPriority::Normal);
 }
 
 both_engines! {

@@ -1,7 +1,7 @@
 //! Proving an address.
 
 use crate::world::{OTHER_PASSWORD, PASSWORD, PUBLIC_URL, RESEND, VERIFICATIONS, World, token_in};
-use contracts::auth::{Auth as _, MintLink};
+use contracts::auth::{Auth as _, MintLink, PasswordResetRequested};
 use contracts::{Caller, Kind};
 use futures_util::future::join_all;
 use platform::db::Database;
@@ -159,7 +159,33 @@ both_engines! {
         world.post(RESEND, &json!({ "email": "mia@example.test" })).send().await.expect(202);
         let (_, second) = world.requested().await[0];
         assert_ne!(first, second);
+        world.post(RESEND, &json!({ "email": "mia@example.test" })).send().await.expect(202);
+        assert_eq!(world.requested().await[0].1, second, "it is still one attempt");
         world.verify(&world.token_of(second).await).await.expect(204);
         world.log_in("mia@example.test", PASSWORD).await.expect(200);
+    }
+
+    async fn sending_again_does_not_make_the_password_good_of_who_registered_first(db: Database) {
+        let world = World::new(db).await;
+        let again = async || world.post(RESEND, &json!({ "email": "mia@example.test" })).send().await.expect(202);
+        world.register("mia@example.test", OTHER_PASSWORD).await.expect(202);
+        for _ in 0..4 {
+            again().await;
+        }
+        world.events().await;
+        world.register("mia@example.test", PASSWORD).await.expect(202);
+        assert_eq!(world.told().await, Vec::<String>::new(), "the address has got its messages");
+        world.pass(3_600);
+        again().await;
+        let events = world.events().await;
+        let told: Vec<_> = events.iter().map(|event| event.event_type.as_str()).collect();
+        assert_eq!(told, ["auth.password.reset_requested"], "whoever reads the mail chooses");
+        let offer: PasswordResetRequested = events[0].read().unwrap();
+        let token = world.token_of(offer.request).await;
+        world.reset(&token, "a brand new battery staple").await.expect(204);
+        for password in [PASSWORD, OTHER_PASSWORD] {
+            world.log_in("mia@example.test", password).await.expect(401);
+        }
+        world.log_in("mia@example.test", "a brand new battery staple").await.expect(200);
     }
 }

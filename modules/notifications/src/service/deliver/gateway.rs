@@ -15,7 +15,7 @@ use url::Url;
 
 use super::Channel;
 use crate::error::StartError;
-use crate::model::receipt::plain;
+use crate::model::receipt::{is_reference, plain};
 use crate::model::{Destination, Failure, Letter, Reason};
 use crate::settings::{Format, Kind, Settings, Sms, SmsProvider};
 
@@ -104,8 +104,7 @@ impl Gateway {
             Value::Number(number) => number.to_string(),
             _ => return None,
         };
-        let visible = text.chars().all(|c| c.is_ascii_graphic());
-        (visible && (1..=128).contains(&text.len())).then_some(text)
+        is_reference(&text).then_some(text)
     }
 }
 

@@ -56,7 +56,9 @@ proptest! {
             }
             for id in IDS {
                 let question = Question { action: "-", resource_type, resource_id: Some(id), own: false };
-                let found = actions(&built.policy, &built.own, question, second(now));
+                let found = actions(&built.policy, &built.own, question, Words::All, second(now));
+                let held = actions(&built.policy, &built.own, question, Words::Held, second(now));
+                prop_assert!(held.names.is_subset(&found.names) && held.every == found.every);
                 for action in ACTIONS {
                     let here = Question { action, ..question };
                     let named = plain.roles.iter().any(|(_, permissions, _)| {
@@ -65,6 +67,8 @@ proptest! {
                     });
                     let listed = found.names.contains(action) || (found.every && !named);
                     prop_assert_eq!(listed, plain.allows(here, now), "{:?} {:?}", here, found);
+                    let listed = held.names.contains(action) || held.every;
+                    prop_assert_eq!(listed, plain.allows(here, now), "{:?} {:?}", here, held);
                 }
                 let unheard = Question { action: "unheard-of", ..question };
                 prop_assert_eq!(found.every, plain.allows(unheard, now));

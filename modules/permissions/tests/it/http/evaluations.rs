@@ -117,6 +117,36 @@ both_engines! {
         ask(&world, &person, &many(1_001)).await.expect_problem(400, "permissions.malformed_evaluation");
     }
 
+    async fn the_owner_is_taken_from_the_request_where_a_question_does_not_say(db: Database) {
+        let world = World::new(db);
+        let (person, other) = (world.person(), world.person());
+        let owned = |by: &Person| json!({
+            "type": "documents", "id": "1", "properties": { "owner": by.id, "pages": vec![json!({ "text": "x" }); 100] },
+        });
+        let body = json!({
+            "subject": person.subject(), "action": { "name": "read" }, "resource": owned(&person),
+            "evaluations": [{}, { "resource": owned(&other) }, { "resource": thing("1") }, { "action": { "name": "write" } }],
+        });
+        assert_eq!(decisions(&ask(&world, &person, &body).await.expect(200)), [true, false, false, true]);
+    }
+
+    async fn only_some_questions_are_explained_at_once(db: Database) {
+        let world = World::new(db);
+        let person = world.person();
+        let many = |count: usize| json!({
+            "subject": person.subject(), "action": { "name": "read" }, "resource": person.subject(),
+            "evaluations": vec![json!({}); count],
+        });
+        let explain = async |count| {
+            world.post(&format!("{PATH}?explain=true"), &many(count)).by(&person).send().await
+        };
+        assert_eq!(decisions(&explain(50).await.expect(200)), vec![true; 50]);
+        let refused = explain(51).await.expect_problem(400, "permissions.malformed_evaluation");
+        assert_eq!(refused.pointers(), ["/evaluations"]);
+        assert!(refused.text("detail").contains("50"), "{}", refused.text("detail"));
+        ask(&world, &person, &many(51)).await.expect(200);
+    }
+
     async fn a_batch_never_sees_half_of_a_change(db: Database) {
         let world = World::new(db);
         let admin = world.administrator().await;

@@ -91,6 +91,32 @@ both_engines! {
         assert_eq!(may(&admin).await, (json!([{ "name": "read" }, { "name": "write" }]), true));
     }
 
+    async fn who_may_do_everything_with_his_own_learns_no_words_of_other_roles(db: Database) {
+        let world = World::new(db);
+        let admin = world.administrator().await;
+        world.role(&admin, "payroll", &["documents:sign", "salaries:read"], &[]).await;
+        world.role(&admin, "printer", &["documents:print"], &[]).await;
+        world.role(&admin, "auditor", &["permissions:evaluate"], &[]).await;
+        let [plain, printer, auditor] = std::array::from_fn(|_| world.person());
+        world.assign(&printer, "printer").await;
+        world.assign(&auditor, "auditor").await;
+        let own = |of: &Person| json!({
+            "subject": of.subject(),
+            "resource": { "type": "documents", "id": "1", "properties": { "owner": of.id } },
+        });
+        let names = async |by: &Person, of: &Person| {
+            let reply = world.post("/access/v1/search/action", &own(of)).by(by).send().await.expect(200);
+            assert_eq!(reply.body["context"]["every_action"], json!(true));
+            reply.body["results"].clone()
+        };
+        world.get("/api/v1/roles").by(&plain).send().await.expect(403);
+        assert_eq!(names(&plain, &plain).await, json!([]));
+        assert_eq!(names(&printer, &printer).await, json!([{ "name": "print" }]));
+        let all = json!([{ "name": "print" }, { "name": "sign" }]);
+        assert_eq!(names(&auditor, &auditor).await, all);
+        assert_eq!(names(&auditor, &plain).await, all);
+    }
+
     async fn only_some_search_about_others_and_tokens_are_not_forged(db: Database) {
         let world = World::new(db);
         let admin = world.administrator().await;

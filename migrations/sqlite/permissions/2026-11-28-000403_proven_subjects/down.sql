@@ -1,0 +1,1 @@
+DROP TABLE permissions_proven_subjects;

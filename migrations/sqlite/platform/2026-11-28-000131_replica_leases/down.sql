@@ -1,0 +1,1 @@
+ALTER TABLE platform_replicas DROP COLUMN lease_ms;
