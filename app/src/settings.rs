@@ -229,21 +229,10 @@ impl Settings {
         problems.extend(self.redis.problems());
         problems.extend(self.auth.problems());
         problems.extend(self.users.problems());
-        problems.extend(self.problems_of_permissions());
+        problems.extend(self.permissions.problems());
         problems.extend(self.notifications.problems());
         if sends_mail {
             problems.extend(self.smtp.problems(development));
-        }
-        problems
-    }
-
-    fn problems_of_permissions(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        if self.permissions.keep_ended_days > 3_650 {
-            problems.push("permissions.keep_ended_days must be from 0 to 3650.".to_owned());
-        }
-        if !(1..=86_400).contains(&self.permissions.sweep_interval_seconds) {
-            problems.push("permissions.sweep_interval_seconds must be from 1 to 86400.".to_owned());
         }
         problems
     }

@@ -75,7 +75,7 @@ fn is_armed(text: &str) -> bool {
 
 /// The text that stands in a cell: the apostrophe before each formula is taken away again.
 pub(crate) fn disarmed(cell: &str) -> String {
-    let disarmed = |part: &'_ str| match part.strip_prefix('\'') {
+    let disarmed = |part: &str| match part.strip_prefix('\'') {
         Some(text) if is_armed(text) => text.to_owned(),
         _ => part.to_owned(),
     };
