@@ -237,7 +237,7 @@ struct Draft(PathBuf);
 
 impl Draft {
     fn beside(file: &Path) -> Result<Self, StartError> {
-        let path = PathBuf::from(format!("{}.draft-{}", file.display(), std::process::id()));
+        let path = beside(file, &format!(".{}", data::draft_ending()));
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         made.map(|_| Self(path)).map_err(|error| unwritten(file, &error))
     }
@@ -255,10 +255,12 @@ impl Draft {
     fn take_the_place_of(self, database: &Path) -> Result<Option<PathBuf>, StartError> {
         let aside = beside(database, &format!(".replaced-{}", Clock::system().now().seconds()));
         let there = database.exists();
-        let mut moved = Vec::new();
+        let (mut set_aside, mut moved) = (false, Vec::new());
         let placed = (|| {
             if there {
+                // What is there under that name is another one's, and stays.
                 fs::hard_link(database, &aside)?;
+                set_aside = true;
             }
             for journal in ["-wal", "-shm"] {
                 match fs::rename(beside(database, journal), beside(&aside, journal)) {
@@ -273,7 +275,9 @@ impl Draft {
                 moved.iter().map(|journal| fs::rename(beside(&aside, journal), beside(database, journal)));
             let is_back = back.filter(Result::is_err).count() == 0;
             if is_back {
-                let _ = fs::remove_file(&aside);
+                if set_aside {
+                    let _ = fs::remove_file(&aside);
+                }
                 return Err(StartError::because(
                     &format!("{} can't be replaced, and is as it was", database.display()),
                     error,
@@ -332,6 +336,22 @@ mod tests {
         assert!(told.contains("doorward.db can't be replaced, and is as it was"), "{told}");
         assert_eq!(names(folder.path()), ["doorward.db", "doorward.db-wal"]);
         assert_eq!(fs::read_to_string(&database).unwrap(), "old");
+    }
+
+    #[test]
+    fn what_was_set_aside_before_is_never_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("doorward.db");
+        fs::write(&database, "now").unwrap();
+        let now = Clock::system().now().seconds();
+        for second in now..now + 60 {
+            fs::write(beside(&database, &format!(".replaced-{second}")), "the only copy").unwrap();
+        }
+        let before = names(folder.path());
+        let draft = Draft::beside(&database).unwrap();
+        let told = draft.take_the_place_of(&database).unwrap_err().to_string();
+        assert!(told.contains("is as it was"), "{told}");
+        assert_eq!(names(folder.path()), before);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use auth::{FirstAccess, Service};
+use auth::{Appointment, FirstAccess, Service};
 use clap::Args;
 use contracts::{Caller, Error};
 use platform::tokens::ServiceKey;
@@ -70,7 +70,7 @@ fn read_input() -> Result<String, StartError> {
     Ok(text)
 }
 
-/// Makes an administrator. Doing it again changes nothing.
+/// Makes an administrator, and tells what became of the account. Who is one already stays as he is.
 pub(crate) async fn create_administrator(
     settings: &Settings,
     new: &NewAdministrator,
@@ -80,10 +80,20 @@ pub(crate) async fn create_administrator(
     let auth = compose::auth_alone(settings).await?;
     let appointed = auth.appoint_administrator(&Caller::module(CALLER), &new.email, access).await;
     let appointed = appointed.map_err(|error| refused("Nobody was made administrator", &error))?;
-    let how = match (appointed.was_there, invited) {
-        (true, _) => "The account was there already; it keeps its password.",
-        (false, true) => "An invitation goes to the address as soon as Doorward runs.",
-        (false, false) => "The password is good for logging in now.",
+    let how = match (appointed.how, invited) {
+        (Appointment::Already, _) => {
+            "That was so before; nothing changed, and the account keeps its password."
+        }
+        (Appointment::Made, true) => "An invitation goes to the address as soon as Doorward runs.",
+        (Appointment::Made, false) => "The password is good for logging in now.",
+        (Appointment::TakenOver, true) => {
+            "The account was there already and was taken over: its password is forgotten, its sessions are ended, its \
+             links are closed. An invitation goes to the address as soon as Doorward runs."
+        }
+        (Appointment::TakenOver, false) => {
+            "The account was there already and was taken over: its sessions are ended, its links are closed, and only \
+             the new password is good for logging in."
+        }
     };
     say(&format!("User {} is administrator. {how}", appointed.user))
 }

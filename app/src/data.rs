@@ -7,6 +7,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use platform::clock::Clock;
 use platform::settings::MasterKey;
 
 use crate::StartError;
@@ -61,9 +62,15 @@ pub(crate) fn master_key(folder: &Path) -> Result<MasterKey, StartError> {
     MasterKey::parse(text.trim()).map_err(|error| unusable(&error))
 }
 
+/// What the name of a draft ends in: another one for each process and each time, also where every process has the same
+/// number, as in containers. One that is left over by a crash stands in nobody's way.
+pub(crate) fn draft_ending() -> String {
+    format!("draft-{}-{}", std::process::id(), Clock::system().now().micros())
+}
+
 /// Writes a file that must not be there yet, completely or not at all: into a file beside it first.
 fn write_once(file: &PathBuf, text: &str) -> std::io::Result<String> {
-    let draft = file.with_extension(format!("draft-{}", std::process::id()));
+    let draft = file.with_extension(draft_ending());
     let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     out.write_all(text.as_bytes())?;
     out.sync_all()?;

@@ -70,6 +70,13 @@ enum Class {
     Reads,
 }
 
+impl Class {
+    /// Nobody is logged in at any of its operations, so they can't be counted by account.
+    fn is_anonymous(self) -> bool {
+        matches!(self, Logins | Registrations | Messages | Refreshes | Secrets)
+    }
+}
+
 use Class::{
     Administration, Changes, Evaluations, Logins, Messages, Notifications, Reads, Refreshes, Registrations,
     Secrets,
@@ -114,6 +121,12 @@ impl LimitSettings {
             let (name, policy) = self.policy(class);
             if !(1..=86_400).contains(&policy.window_seconds) {
                 problems.push(format!("limits.{name}.window_seconds must be from 1 to 86400."));
+            }
+            if class.is_anonymous() && policy.per_account > 0 {
+                problems.push(format!(
+                    "limits.{name}.per_account must be 0: whoever calls these operations has no account yet. Set \
+                     limits.{name}.per_address instead."
+                ));
             }
         }
         problems
@@ -204,6 +217,31 @@ mod tests {
                 let named = TABLE.iter().any(|(known, at, _)| *known == method && *at == path);
                 assert!(!public(operation) || named, "{path} has no class of limits");
             }
+        }
+    }
+
+    #[test]
+    fn a_class_can_be_counted_by_account_when_one_of_its_operations_knows_who_calls() {
+        let document = crate::openapi::document();
+        for class in ALL {
+            let mut known = false;
+            for (path, item) in &document.paths.paths {
+                let operations = [
+                    (HttpMethod::Get, &item.get),
+                    (HttpMethod::Post, &item.post),
+                    (HttpMethod::Put, &item.put),
+                    (HttpMethod::Patch, &item.patch),
+                    (HttpMethod::Delete, &item.delete),
+                ];
+                for (method, operation) in operations {
+                    let Some(operation) = operation.as_ref().filter(|_| class_of(&method, path) == class)
+                    else {
+                        continue;
+                    };
+                    known |= !operation.security.as_ref().is_some_and(Vec::is_empty);
+                }
+            }
+            assert_eq!(class.is_anonymous(), !known, "{class:?}");
         }
     }
 

@@ -156,7 +156,8 @@ enum StorageCommand {
 
 #[derive(Debug, Clone, Subcommand)]
 enum AdminCommand {
-    /// Make somebody an administrator; doing it again changes nothing
+    /// Make somebody an administrator; doing it again changes nothing. An account that is there and is no administrator's
+    /// is taken over: its password is forgotten, and its sessions are ended
     Create(commands::NewAdministrator),
 }
 

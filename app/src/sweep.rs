@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use platform::clock::Clock;
-use platform::db::{self, Database, DbConn};
+use platform::db::{self, Database, DbConn, Work};
 use platform::{audit, idempotency, inbox, limits, outbox};
 use tokio_util::sync::CancellationToken;
 
@@ -36,25 +36,30 @@ impl Sweeper {
         }
     }
 
-    /// One batch a transaction, so that requests write in between.
     async fn sweep(&self, stop: &CancellationToken) -> db::Result<()> {
         let now = self.clock.now();
         let days_ago = |days: u32| now.minus(Duration::from_secs(u64::from(days) * 24 * 3600));
         let events = days_ago(self.settings.events_days);
         let trail = Some(self.settings.audit_days).filter(|days| *days > 0).map(days_ago);
-        loop {
-            let work = async |tx: &mut DbConn| -> db::Result<usize> {
-                let answers = idempotency::sweep(tx, now).await?;
-                let events = outbox::sweep(tx, events).await? + inbox::sweep(tx, events).await?;
-                let trail = match trail {
-                    Some(before) => audit::sweep(tx, before).await?,
-                    None => 0,
-                };
-                Ok(answers + events + trail + limits::sweep(tx, now).await?)
-            };
-            if self.db.transaction(work).await? == 0 || stop.is_cancelled() {
-                return Ok(());
-            }
+        self.batches(stop, async |tx: &mut DbConn| idempotency::sweep(tx, now).await).await?;
+        self.batches(stop, async |tx: &mut DbConn| outbox::sweep(tx, events).await).await?;
+        self.batches(stop, async |tx: &mut DbConn| inbox::sweep(tx, events).await).await?;
+        self.batches(stop, async |tx: &mut DbConn| limits::sweep(tx, now).await).await?;
+        if let Some(before) = trail {
+            self.batches(stop, async |tx: &mut DbConn| audit::sweep(tx, before).await).await?;
         }
+        Ok(())
+    }
+
+    /// A batch a transaction until nothing is left, so that requests write in between.
+    async fn batches<F>(&self, stop: &CancellationToken, work: F) -> db::Result<()>
+    where
+        for<'c> F: AsyncFn(&'c mut DbConn) -> db::Result<usize>
+            + Work<&'c mut DbConn, db::Result<usize>, Future: Send>
+            + Copy
+            + Send,
+    {
+        while !stop.is_cancelled() && self.db.transaction(work).await? > 0 {}
+        Ok(())
     }
 }

@@ -46,12 +46,13 @@ const ROOMS: [&str; 9] =
     ["error", "events", "http", "lib", "model", "schema", "service", "settings", "store"];
 
 /// The rooms of the platform.
-const PLATFORM_ROOMS: [&str; 18] = [
+const PLATFORM_ROOMS: [&str; 19] = [
     "audit",
     "bus",
     "cache",
     "clock",
     "db",
+    "forgotten",
     "http",
     "idempotency",
     "inbox",

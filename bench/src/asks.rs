@@ -54,6 +54,16 @@ pub(crate) fn refreshes(token: &str) -> Next {
     })
 }
 
+/// Changes somebody's preferences, to something else each time: what stays as it is is not written.
+pub(crate) fn preferences(person: &Person) -> Next {
+    let (token, mut number) = (person.access_token.clone(), 0_u64);
+    Box::new(move |_, out| {
+        number += 1;
+        let body = json!({ "theme": "dark", "number": number }).to_string();
+        *out = request("PUT", "/api/v1/users/me/preferences/bench", Some(&token), &[], Some(&body));
+    })
+}
+
 /// Registers somebody new each time; the counter is what is new.
 pub(crate) fn registrations(counter: Arc<AtomicU64>) -> Next {
     Box::new(move |_, out| {

@@ -155,19 +155,12 @@ impl Town {
         let person = self.people.last().expect("people");
         let (root, id) = (Some(self.root.access_token.as_str()), &person.id);
         let as_root = |path: &str| same(request("GET", path, root, &[], None));
-        let preferences = request(
-            "PUT",
-            "/api/v1/users/me/preferences/bench",
-            Some(&person.access_token),
-            &[],
-            Some(r#"{"theme":"dark"}"#),
-        );
         let all: Vec<(&'static str, u16, Next)> = vec![
             ("registration", 202, asks::registrations(Arc::new(AtomicU64::new(0)))),
             ("login", 200, same(asks::login(person))),
             ("refresh", 200, asks::refreshes(&person.refresh_token)),
             ("users/me", 200, same(asks::me(person))),
-            ("preferences changed", 200, same(preferences)),
+            ("preferences changed", 200, asks::preferences(person)),
             ("sessions listed", 200, same(asks::get("/api/v1/auth/sessions", person))),
             ("evaluation", 200, same(asks::evaluation(person))),
             ("inbox read", 200, same(asks::get("/api/v1/inbox", person))),

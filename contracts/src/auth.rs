@@ -230,7 +230,8 @@ contract! {
     /// What other modules may ask of auth.
     "auth" Auth / RemoteAuth / auth_routes {
         /// One account, or none when there is no such person.
-        repeatable find_account(FindAccount) -> Option<Account>, by &[Module::Users, Module::Notifications];
+        repeatable find_account(FindAccount) -> Option<Account>,
+            by &[Module::Users, Module::Permissions, Module::Notifications];
         /// Whether a session may still act; false for one that never was.
         repeatable check_session(CheckSession) -> SessionStanding, by &Module::ALL;
         /// The link of a request. `Gone` when it is spent or over, `NotFound` when it never was.

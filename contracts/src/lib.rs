@@ -23,6 +23,7 @@ mod time;
 pub mod trail;
 pub mod users;
 pub mod wire;
+pub mod words;
 
 pub use caller::{Actor, Caller};
 pub use concealed::Concealed;

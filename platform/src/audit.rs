@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use contracts::trail::{Entries, ListEntries, Trail, TrailEntry};
 use contracts::{Actor, AuditEventId, Caller, SessionId, Time, UserId};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::db::{self, Database, DbConn};
 
@@ -196,10 +197,30 @@ pub async fn sweep(tx: &mut DbConn, before: Time) -> db::Result<usize> {
 /// Takes out of the trail what tells of a person who is gone: the values before and after of every entry about that
 /// person; the client's address, and what the client said it is, of every entry about or by that person. What was done,
 /// when, to whom, and the person's id as a pseudonym stay: what an administrator did to others is still told when he is
-/// gone. Tells how many entries there were.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn forget_person(tx: &mut DbConn, person: UserId) -> db::Result<usize> {
-    store::forget(tx, &person.to_string()).await
+/// gone. In ranges, each by itself, until it is told to stop.
+pub(crate) async fn forget(db: &Database, person: UserId, stop: &CancellationToken) -> db::Result<()> {
+    let person = person.to_string();
+    for side in [Side::Subject, Side::Actor] {
+        let mut after = None;
+        while !stop.is_cancelled() {
+            let range =
+                store::range(&mut *db.read().await?, side, &person, after, crate::SWEEP_BATCH).await?;
+            let Some(last) = range.last() else { break };
+            after = Some((last.at, last.id));
+            let telling: Vec<_> = range.iter().filter(|it| it.tells).map(|it| it.id).collect();
+            if !telling.is_empty() {
+                store::blank(&mut *db.write().await?, side, telling).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Which end of an entry a person is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// It was done to the person.
+    Subject,
+    /// The person did it.
+    Actor,
 }

@@ -8,11 +8,13 @@ mod store;
 
 use std::time::Duration;
 
-use contracts::{Error, Time, UserId};
+use contracts::{Error, Time};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::db::{self, Database, DbConn, Work};
+use self::store::KeptKey;
+use crate::db::{self, DbConn, Work};
+use crate::forgotten::{Copy, Shelf};
 
 /// How long an answer is kept: 24 hours.
 pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -95,25 +97,18 @@ pub async fn sweep(tx: &mut DbConn, before: Time) -> db::Result<usize> {
     store::delete_expired(tx, expired, before).await
 }
 
-/// Forgets the answers that name a person who is gone, in ranges, each by itself; their keys are as good as new.
-///
-/// # Errors
-/// When the database does not answer.
-pub(crate) async fn forget(db: &Database, person: UserId) -> db::Result<usize> {
-    let (mut forgotten, mut after) = (0, None);
-    loop {
-        let (last, theirs) = {
-            let mut c = db.read().await?;
-            let keys = store::range(&mut c, after, crate::SWEEP_BATCH).await?;
-            (keys.last().cloned(), store::naming(&mut c, keys, person).await?)
-        };
-        if !theirs.is_empty() {
-            forgotten += store::delete_naming(&mut *db.write().await?, theirs, person).await?;
-        }
-        if last.is_none() {
-            return Ok(forgotten);
-        }
-        after = last;
+/// Where answers stay for a while. The keys of those that are removed are as good as new.
+pub(crate) struct Answers;
+
+impl Shelf for Answers {
+    type Id = KeptKey;
+
+    async fn after(c: &mut DbConn, after: Option<&KeptKey>, limit: i64) -> db::Result<Vec<Copy<KeptKey>>> {
+        store::copies(c, after, limit).await
+    }
+
+    async fn remove(c: &mut DbConn, keys: Vec<KeptKey>) -> db::Result<()> {
+        store::delete(c, keys).await
     }
 }
 

@@ -7,6 +7,7 @@ pub mod bus;
 pub mod cache;
 pub mod clock;
 pub mod db;
+pub mod forgotten;
 pub mod http;
 pub mod idempotency;
 pub mod inbox;
@@ -30,22 +31,10 @@ pub const MIGRATIONS: db::Migrations = migrations!(
         "2026-11-22-000105_limits",
         "2026-11-22-000106_idempotency",
         "2026-11-27-000121_replicas",
-        "2026-11-28-000131_replica_leases"
+        "2026-11-28-000131_replica_leases",
+        "2026-11-28-000141_forgotten"
     ]
 );
 
 /// How many rows a sweep forgets at most before it lets others write.
 pub const SWEEP_BATCH: i64 = 1_000;
-
-/// Takes somebody who was purged out of what the platform keeps for a while in one database: events and answers that name
-/// the person go, in many short steps, so that nobody waits however much there is to look through. What was removed
-/// before it broke off stays removed; begin again. Every module calls it in its own database, before the transaction in
-/// which it forgets the person and takes the person out of the [trail](audit::forget_person).
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn forget_copies(db: &db::Database, person: contracts::UserId) -> db::Result<()> {
-    outbox::forget(db, person).await?;
-    idempotency::forget(db, person).await?;
-    Ok(())
-}

@@ -6,14 +6,15 @@
 mod relay;
 mod store;
 
-use contracts::{Caller, Event, EventId, Fact, Time, UserId};
+use contracts::{Caller, Event, EventId, Fact, Time};
 use serde::Deserialize;
 
 pub use crate::bus::desks::{Parked, parked, retry};
 pub use relay::Relay;
 pub use store::Waiting;
 
-use crate::db::{self, Database, DbConn};
+use crate::db::{self, DbConn};
+use crate::forgotten::{Copy, Shelf};
 
 /// How the relay works.
 #[derive(Debug, Clone, Deserialize)]
@@ -124,27 +125,18 @@ pub async fn release(tx: &mut DbConn) -> db::Result<usize> {
     Ok(store::release(tx).await? + crate::bus::desks::release(tx).await?)
 }
 
-/// Forgets every event that names a person who is gone: those the bus has taken, and what subscribers have got
-/// or given up. What is still on its way stays, so that everybody hears that the person is gone. Tells how many there
-/// were.
-///
-/// # Errors
-/// When the database does not answer.
-pub(crate) async fn forget(db: &Database, person: UserId) -> db::Result<usize> {
-    let (mut forgotten, mut after) = (0, None);
-    loop {
-        let (last, theirs) = {
-            let mut c = db.read().await?;
-            let ids = store::range(&mut c, after, crate::SWEEP_BATCH).await?;
-            (ids.last().copied(), store::naming(&mut c, ids, person).await?)
-        };
-        if !theirs.is_empty() {
-            forgotten += store::delete_done(&mut *db.write().await?, theirs).await?;
-        }
-        if last.is_none() {
-            return Ok(forgotten + crate::bus::desks::forget(db, person).await?);
-        }
-        after = last;
+/// Where copies of events stay for a while.
+pub(crate) struct Events;
+
+impl Shelf for Events {
+    type Id = EventId;
+
+    async fn after(c: &mut DbConn, after: Option<&EventId>, limit: i64) -> db::Result<Vec<Copy<EventId>>> {
+        store::copies(c, after.copied(), limit).await
+    }
+
+    async fn remove(c: &mut DbConn, ids: Vec<EventId>) -> db::Result<()> {
+        store::delete_done(c, ids).await
     }
 }
 

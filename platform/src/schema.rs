@@ -93,3 +93,11 @@ diesel::table! {
         opened -> BigInt,
     }
 }
+
+diesel::table! {
+    platform_forgotten (person) {
+        person -> Uuid,
+        next_look_at -> Timestamptz,
+        looks -> BigInt,
+    }
+}

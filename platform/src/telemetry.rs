@@ -252,25 +252,21 @@ mod tests {
     fn lines_of_many_threads_stay_whole_in_a_pipe() {
         let (mut reader, writer) = io::pipe().unwrap();
         let out = Whole::new(File::from(std::os::fd::OwnedFd::from(writer)));
-        let writers: Vec<_> = ["a", "b", "c", "d"]
-            .into_iter()
-            .map(|letter| {
+        let mut text = String::new();
+        std::thread::scope(|scope| {
+            for letter in ["a", "b", "c", "d"] {
                 let mut out = out.clone();
-                std::thread::spawn(move || {
+                scope.spawn(move || {
                     for number in 0..200_usize {
                         // Every third line is longer than what the system keeps together.
                         let length = if number % 3 == 0 { 3 * IN_ONE_PIECE } else { 100 + number };
                         out.write_all(format!("{}\n", letter.repeat(length)).as_bytes()).unwrap();
                     }
-                })
-            })
-            .collect();
-        drop(out);
-        let mut text = String::new();
-        io::Read::read_to_string(&mut reader, &mut text).unwrap();
-        for writer in writers {
-            writer.join().unwrap();
-        }
+                });
+            }
+            drop(out);
+            io::Read::read_to_string(&mut reader, &mut text).unwrap();
+        });
         assert_eq!(text.lines().count(), 800);
         for line in text.lines() {
             let first = line.get(..1).unwrap();

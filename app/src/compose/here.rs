@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::Scope;
 use actix_web::middleware::from_fn;
 use actix_web::web::{Data, ServiceConfig};
-use contracts::auth::auth_routes;
+use contracts::auth::{Auth, auth_routes};
 use contracts::notifications::notifications_routes;
 use contracts::permissions::permissions_routes;
 use contracts::users::users_routes;
@@ -55,7 +55,7 @@ impl Here {
         }
     }
 
-    pub(super) fn work(&self, workers: &mut Workers) {
+    pub(super) fn work(&self, workers: &mut Workers, accounts: &Arc<dyn Auth>) {
         let Self { auth, users, permissions, notifications } = self.clone();
         if let Some(auth) = auth {
             workers.start("auth", move |stop| owned(&auth, |it| it.work(stop)));
@@ -64,6 +64,11 @@ impl Here {
             workers.start("users", move |stop| owned(&users, |it| it.work(stop)));
         }
         if let Some(permissions) = permissions {
+            let (own, accounts) = (Arc::clone(&permissions), Arc::clone(accounts));
+            workers.start("proofs", move |stop| {
+                let accounts = Arc::clone(&accounts);
+                owned(&own, |it| async move { it.prove_administrators(accounts, stop).await })
+            });
             workers.start("permissions", move |stop| owned(&permissions, |it| it.work(stop)));
         }
         if let Some(notifications) = notifications {

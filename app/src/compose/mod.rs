@@ -2,7 +2,8 @@
 //!
 //! Each contract is near, when its module lives in this process, or far, when it has a peer's address; nobody who asks
 //! knows which. The order is that of need: auth asks permissions; users asks auth; notifications asks auth and users. Nobody asks
-//! back: whoever must tell something does so by an event.
+//! back: whoever must tell something does so by an event. Only permissions asks auth, in the background and never for an
+//! answer, whether administrators of whom it was told nothing can log in.
 
 mod far;
 mod files;
@@ -27,10 +28,12 @@ use platform::bus::{Bus, Desks, RabbitBus, Subscription};
 use platform::cache::{Cache, Caches};
 use platform::clock::Clock;
 use platform::db::{Database, Db, Migrations};
+use platform::forgotten::Forgetter;
 use platform::http::{BodyDeadline, Cursors, Fingerprints, Gate, Limits, Proxies, admit_service};
 use platform::limits::Global;
 use platform::outbox::{self, Relay};
 use platform::redis::Redis;
+use platform::settings::MasterKey;
 use platform::tokens::{KeySource, Verifier};
 use tokio_util::sync::CancellationToken;
 
@@ -66,6 +69,7 @@ pub(crate) struct House {
     broker: Option<Arc<RabbitBus>>,
     relay: Arc<Relay>,
     sweeper: Arc<Sweeper>,
+    forgetter: Arc<Forgetter>,
     caches: Caches,
     redis: Option<Redis>,
     limits: Data<Limits>,
@@ -148,15 +152,14 @@ pub(crate) async fn auth_alone(settings: &Settings) -> Result<auth::Service, Sta
     }
     let unusable = |error: platform::db::Error| StartError::caused("The database can't be used", &error);
     let db = Database::open(&settings.database).await.map_err(unusable)?;
-    let clock = Clock::system();
+    let (clock, master_key) = (Clock::system(), settings.master_key()?);
     // It keeps nothing, and what it changes is made known to those who do.
     let none = platform::cache::Settings { enabled: false, ..settings.cache.clone() };
     let caches = match alone(&db) {
         true => Caches::off(),
-        false => Caches::shared(&none, db.clone(), clock.clone(), None),
+        false => Caches::shared(&none, &master_key, db.clone(), clock.clone(), None),
     };
-    let (master_key, unfit) =
-        (settings.master_key()?, |error: Error| StartError::caused("Doorward can't be put together", &error));
+    let unfit = |error: Error| StartError::caused("Doorward can't be put together", &error);
     let permissions: Arc<dyn Permissions> = if here.contains(&Module::Permissions) {
         let settings = settings.permissions.clone();
         Arc::new(permissions::Service::new(db.clone(), clock.clone(), settings, &caches))
@@ -185,7 +188,7 @@ async fn build(
     let public_url = settings.public_url(public)?;
     let redis = Redis::open(&settings.redis)?;
     let pulse = Arc::new(Pulse::new(&settings.database, db.clone()).await?);
-    let caches = caches(settings, &db, &clock, redis.as_ref()).await?;
+    let caches = caches(settings, &master_key, &db, &clock, redis.as_ref()).await?;
     let (modules, far) = (settings.here(), Far::new(settings, &master_key, &clock)?);
     let lives_here = |module: Module| modules.contains(&module);
 
@@ -310,7 +313,8 @@ async fn build(
     let limits = Data::new(limits);
     let proxies = Data::new(settings.server.proxies()?);
     let body_deadline = BodyDeadline(Duration::from_millis(settings.server.body_timeout_ms));
-    let sweeper = Arc::new(Sweeper::new(db.clone(), clock, settings.retention.clone()));
+    let sweeper = Arc::new(Sweeper::new(db.clone(), clock.clone(), settings.retention.clone()));
+    let forgetter = Arc::new(Forgetter::new(db.clone(), clock));
     Ok(House {
         db,
         pulse,
@@ -327,6 +331,7 @@ async fn build(
         broker,
         relay,
         sweeper,
+        forgetter,
         caches,
         redis,
         limits,
@@ -356,6 +361,7 @@ pub(crate) fn subscriptions() -> Vec<Subscription> {
 /// that, because a lease that waits for one is soon over.
 async fn caches(
     settings: &Settings,
+    master_key: &MasterKey,
     db: &Database,
     clock: &Clock,
     redis: Option<&Redis>,
@@ -366,7 +372,8 @@ async fn caches(
     // A silent host must leave time for the next one, and for a visit, within one lease.
     let connect_timeout_ms = settings.database.connect_timeout_ms.min(settings.cache.lease_ms * 3 / 4).max(1);
     let own = platform::db::Settings { max_connections: 1, connect_timeout_ms, ..settings.database.clone() };
-    let caches = Caches::shared(&settings.cache, Database::open(&own).await?, clock.clone(), redis.cloned());
+    let own = Database::open(&own).await?;
+    let caches = Caches::shared(&settings.cache, master_key, own, clock.clone(), redis.cloned());
     // Where everything starts at once, after a crash of the whole machine, a lease is soon over: that is no reason to give up.
     for _ in 1..JOINS {
         if caches.join().await.is_ok() {
@@ -435,7 +442,8 @@ impl House {
     /// Starts what runs beside requests.
     pub(crate) fn work(&self) -> Workers {
         let mut workers = Workers::new();
-        let House { desks, broker, relay, sweeper, caches, redis, far_keys, db, pulse, .. } = self.clone();
+        let House { desks, broker, relay, sweeper, forgetter, caches, redis, far_keys, db, pulse, .. } =
+            self.clone();
         workers.start("caches", move |stop| {
             let caches = caches.clone();
             async move { caches.run(stop).await }
@@ -457,11 +465,12 @@ impl House {
         });
         workers.start("pulse", move |stop| owned(&pulse, |it| async move { it.run(stop).await }));
         workers.start("metrics", upkeep);
+        workers.start("forget", move |stop| owned(&forgetter, |it| async move { it.run(stop).await }));
         workers.start("sweep", move |stop| owned(&sweeper, |it| async move { it.run(stop).await }));
         if let Some(keys) = far_keys {
             workers.start("keys", move |stop| owned(&keys, |it| async move { it.watch(stop).await }));
         }
-        self.here.work(&mut workers);
+        self.here.work(&mut workers, &self.gate.auth);
         workers
     }
 

@@ -225,6 +225,12 @@ in_every_shape! {
             found(&shared(&house).await, CANARY).is_empty().then_some(())
         })
         .await;
+        eventually("copies to be forgotten", async || {
+            let kept = kept(&house).await;
+            let mut words = [CANARY, "436609988776", CLIENT].iter();
+            words.all(|word| found(&kept, word).is_empty()).then_some(())
+        })
+        .await;
         let mailbox = house.client().get("/dev/mailbox.json").await.body.to_string();
         let trail = root.get("/api/v1/audit-events?limit=200").await.body.to_string();
         let log = format!("{first_log}\n{}", house.log());

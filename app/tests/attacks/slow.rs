@@ -67,13 +67,37 @@ async fn a_head_that_never_ends_is_cut_off_and_others_are_served_meanwhile() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_never_ends_is_408() {
     let house = House::open(Shape::Embedded, &SETTINGS).await.unwrap();
-    let head = "POST /api/v1/auth/logins HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n{\"email\":\"";
-    let (answer, took) = trickle(connect(&house), head, b"a");
-    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
-    assert!(
-        answer.contains("platform.request_timeout") && answer.contains("application/problem+json"),
-        "{answer}"
-    );
-    assert!(took < Duration::from_secs(7), "the connection stays open: {took:?}");
+    for (path, kind) in [
+        ("/api/v1/auth/logins", "application/json"),
+        ("/api/v1/notifications/unsubscribe?token=x", "application/x-www-form-urlencoded"),
+        ("/api/v1/notifications/receipts/primary", "application/json"),
+    ] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: 6000\r\n\r\n{{\"email\":\""
+        );
+        let (answer, took) = trickle(connect(&house), &head, b"a");
+        assert!(answer.starts_with("HTTP/1.1 408"), "{path}: {answer}");
+        assert!(
+            answer.contains("platform.request_timeout") && answer.contains("application/problem+json"),
+            "{path}: {answer}"
+        );
+        assert!(took < Duration::from_secs(7), "{path}: the connection stays open: {took:?}");
+    }
     assert_eq!(house.client().get("/livez").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_that_stands_still_is_given_up_and_one_that_goes_on_is_not() {
+    let mut house = House::open(Shape::Embedded, &SETTINGS).await.unwrap();
+    let root = house.administrator().await;
+    let token = root.client.access_token.as_deref().unwrap();
+    let head = format!(
+        "POST /api/v1/users/imports HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/x-ndjson\r\ncontent-length: 60000\r\n\r\n"
+    );
+    let (answer, took) = trickle(connect(&house), &head, b"");
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("platform.malformed_body"), "{answer}");
+    assert!(took < Duration::from_secs(7), "{took:?}");
+    let (answer, took) = trickle(connect(&house), &head, b" ");
+    assert!(answer.is_empty() && took >= Duration::from_secs(8), "each piece has its own time: {answer}");
 }

@@ -58,6 +58,35 @@ journey! {
 }
 
 journey! {
+    async fn an_account_that_is_there_is_taken_over_by_command(house) {
+        let mia = house.person("mia").await;
+        let create = ["admin", "create", "--email", "mia@example.org", "--password-stdin"];
+        let made = house.run(&create, &format!("{PASSWORD}\n"));
+        assert!(made.status.success(), "{}", text(&made.stderr));
+        assert!(text(&made.stdout).contains("was taken over"), "{}", text(&made.stdout));
+        house.transcript.hide(PASSWORD);
+        eventually("the old session to be over everywhere", async || {
+            let mut over = true;
+            for _ in 0..6 {
+                over &= mia.client.get("/api/v1/users/me").await.status == 401;
+            }
+            over.then_some(())
+        })
+        .await;
+        let before = json!({ "email": "mia@example.org", "password": "a long sentence for mia" });
+        assert_eq!(house.client().post("/api/v1/auth/logins", &before).await.status, 401);
+        let root = Person::log_in(&house.public, "mia@example.org", PASSWORD).await;
+        eventually("the role", async || {
+            (root.client.send(&Ask::new(Method::GET, "/api/v1/roles")).await.status == 200).then_some(())
+        })
+        .await;
+        let again = house.run(&create, "another good password");
+        assert!(text(&again.stdout).contains("nothing changed"), "{}", text(&again.stdout));
+        assert_eq!(root.client.get("/api/v1/users/me").await.status, 200);
+    }
+}
+
+journey! {
     async fn keys_are_changed_by_command_while_it_runs(house) {
         let mia = house.person("mia").await;
         let known = house.client().get("/.well-known/jwks.json").await;

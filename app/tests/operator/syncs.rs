@@ -25,10 +25,10 @@ async fn syncs(synchronous: &str, at_once: usize) -> Option<usize> {
     house.start();
     let mut client = house.client();
     client.access_token = mia.client.access_token.clone();
-    for _ in 0..COMMITS / at_once {
+    for round in 0..COMMITS / at_once {
         let change = async |number: usize| {
             let path = format!("/api/v1/users/me/preferences/counter{number}");
-            client.send(&Ask::new(Method::PUT, &path).body(&json!({ "number": number }))).await.status
+            client.send(&Ask::new(Method::PUT, &path).body(&json!({ "round": round }))).await.status
         };
         assert!(join_all((0..at_once).map(change)).await.iter().all(|status| *status < 300));
     }

@@ -31,6 +31,8 @@ pub(crate) enum Error {
     AccountChanged,
     /// The address belongs to an account whose owner has proven it.
     AddressTaken,
+    /// The id was somebody's who was forgotten for good.
+    PurgedId,
     /// The database's trouble.
     Database(platform::db::Error),
     /// Somebody else's, or broken rules of the input.
@@ -78,6 +80,10 @@ impl From<Error> for Shared {
                 "This address belongs to an account already.",
             )
             .at("/email", "taken", "This address belongs to an account already."),
+            Error::PurgedId => {
+                let text = "This id belonged to somebody who was purged, and is nobody else's.";
+                Self::conflict("auth.id_purged", text).at("/id", "purged", text)
+            }
             Error::Database(error) => error.into(),
             Error::Shared(error) => error,
         }

@@ -2,15 +2,15 @@
 //!
 //! Whoever ends a session or changes an account forgets what is remembered of it before he answers, unless his caller
 //! left in the very moment of the commit and the rest of the request was dropped. Then this forgets it a moment later,
-//! and tells permissions whether the account can be used; also when somebody got a role, or came into a group. That somebody was purged is heard to forget what came to be
-//! meanwhile.
+//! and tells permissions whether the account can be used; also when somebody got a role, or
+//! came into a group.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use contracts::auth::{
-    AccountEmailChanged, AccountPurged, AccountStateChanged, AccountVerified, PasswordChanged,
-    SessionRevoked, StandingDoubted,
+    AccountEmailChanged, AccountPurged, AccountStateChanged, AccountVerified, AdministratorAppointed,
+    PasswordChanged, SessionRevoked, StandingDoubted,
 };
 use contracts::permissions::{AssignmentCreated, GroupMemberAdded, Subject};
 use contracts::{Error, Event, Fact};
@@ -19,7 +19,7 @@ use platform::bus::{Subscriber, Subscription};
 use crate::Service;
 
 /// Who here hears what, whether this module runs in this process or elsewhere.
-pub const SUBSCRIPTIONS: &[Subscription] = &[FRESHNESS, STANDINGS, REMAINS];
+pub const SUBSCRIPTIONS: &[Subscription] = &[FRESHNESS, STANDINGS];
 
 const FRESHNESS: Subscription = Subscription {
     name: "auth.freshness",
@@ -29,6 +29,7 @@ const FRESHNESS: Subscription = Subscription {
         AccountStateChanged::TYPE,
         AccountEmailChanged::TYPE,
         AccountPurged::TYPE,
+        AdministratorAppointed::TYPE,
         PasswordChanged::TYPE,
     ],
 };
@@ -43,16 +44,10 @@ const STANDINGS: Subscription = Subscription {
     ],
 };
 
-const REMAINS: Subscription = Subscription { name: "auth.remains", hears: &[AccountPurged::TYPE] };
-
 /// The subscribers of this module.
 #[must_use]
 pub fn subscribers(service: &Arc<Service>) -> Vec<Arc<dyn Subscriber>> {
-    vec![
-        Arc::new(Freshness(Arc::clone(service))),
-        Arc::new(Standings(Arc::clone(service))),
-        Arc::new(Remains(Arc::clone(service))),
-    ]
+    vec![Arc::new(Freshness(Arc::clone(service))), Arc::new(Standings(Arc::clone(service)))]
 }
 
 struct Freshness(Arc<Service>);
@@ -114,24 +109,5 @@ impl Standings {
             ("user", Ok(user)) => Ok(self.0.confirm_usable(&event.caller("auth"), user).await?),
             _ => Ok(()),
         }
-    }
-}
-
-/// Forgets what was on its way when somebody was purged.
-struct Remains(Arc<Service>);
-
-#[async_trait]
-impl Subscriber for Remains {
-    fn name(&self) -> &'static str {
-        REMAINS.name
-    }
-
-    fn hears(&self) -> &'static [&'static str] {
-        REMAINS.hears
-    }
-
-    async fn hear(&self, event: &Event) -> contracts::Result<()> {
-        let user = event.read::<AccountPurged>()?.user;
-        Ok(self.0.forget_remains(self.name(), event.id, user).await?)
     }
 }

@@ -17,8 +17,8 @@ mod store;
 pub use events::{SUBSCRIPTIONS, subscribers};
 pub use http::{PAGES, routes};
 pub use service::{
-    Appointed, Closed, Dependencies, FirstAccess, RotatedKeys, Service, SetupLink, TunedHash, close_restored,
-    tune_hash,
+    Appointed, Appointment, Closed, Dependencies, FirstAccess, RotatedKeys, Service, SetupLink, TunedHash,
+    close_restored, tune_hash,
 };
 pub use settings::{
     DeletionSettings, DeviceSettings, HashPriority, HashSettings, LimitSettings, LinkSettings,
@@ -36,5 +36,6 @@ pub const MIGRATIONS: platform::db::Migrations = platform::migrations!(
         "2026-11-22-000205_setup",
         "2026-11-22-000211_devices",
         "2026-11-28-000212_restoring",
+        "2026-11-28-000213_purged_accounts",
     ]
 );

@@ -103,6 +103,13 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    auth_purged_accounts (id) {
+        id -> Uuid,
+        purged_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(auth_devices -> auth_accounts (account_id));
 diesel::joinable!(auth_credentials -> auth_accounts (account_id));
 diesel::joinable!(auth_sessions -> auth_accounts (account_id));

@@ -37,6 +37,7 @@ mod signing_keys;
 mod standing;
 mod steady;
 mod sweep;
+mod take_over;
 mod throttle;
 mod verify;
 
@@ -57,6 +58,7 @@ use platform::db::Database;
 use platform::limits::{Bucket, Limit};
 use platform::settings::MasterKey;
 use platform::tokens::{KeySource, PublicKeys};
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::model::Policy;
@@ -67,7 +69,7 @@ use passwords::{HashPool, threads};
 use signing_keys::SigningKeys;
 
 pub(crate) use accept_invitation::AcceptInvitation;
-pub use appoint::{Appointed, FirstAccess};
+pub use appoint::{Appointed, Appointment, FirstAccess};
 pub(crate) use change_password::ChangePassword;
 pub use close_restored::{Closed, close_restored};
 pub(crate) use discovery::Document;
@@ -112,6 +114,8 @@ pub struct Service {
     passwords: HashPool,
     keys: SigningKeys,
     attempts: Attempts,
+    /// As many as there are hashing threads: all imports share them, and nobody who logs in waits behind more of theirs.
+    import_turns: Semaphore,
     /// Goes into the name of every limit, so that who reads the table can't tell whose it is.
     limits_key: [u8; 32],
     /// Goes into what is remembered of devices, for the same reason.
@@ -141,6 +145,7 @@ impl Service {
                 .await?,
             passwords: HashPool::start(&settings.hash)?,
             attempts: Attempts::new(settings.hash.queue.saturating_add(threads(&settings.hash))),
+            import_turns: Semaphore::new(threads(&settings.hash)),
             limits_key: master_key.derive("auth.limits"),
             devices_key: master_key.derive("auth.devices"),
             context_words: context_words(&settings.password.context_words, &public_url),

@@ -5,6 +5,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod devices;
+pub(crate) mod purges;
 pub(crate) mod refresh_tokens;
 pub(crate) mod requests;
 pub(crate) mod sessions;

@@ -29,11 +29,21 @@ pub use settings::{
 /// The tables of this module.
 pub const MIGRATIONS: platform::db::Migrations = platform::migrations!(
     "notifications",
-    ["2026-11-22-000501_messages", "2026-11-22-000502_inbox", "2026-11-22-000503_preferences"]
+    [
+        "2026-11-22-000501_messages",
+        "2026-11-22-000502_inbox",
+        "2026-11-22-000503_preferences",
+        "2026-11-28-000504_urgent",
+    ]
 );
 
 /// What this module hears.
 #[must_use]
 pub fn subscribers(service: &Arc<Service>) -> Vec<Arc<dyn Subscriber>> {
     vec![Arc::new(events::AccountMails(Arc::clone(service)))]
+}
+
+#[cfg(test)]
+fn migrations() -> Vec<platform::db::Migrations> {
+    vec![platform::MIGRATIONS, MIGRATIONS]
 }

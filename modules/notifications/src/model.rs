@@ -155,7 +155,8 @@ pub(crate) struct Draft {
 #[derive(Clone)]
 pub(crate) struct Message {
     pub(crate) id: NotificationId,
-    pub(crate) to: Recipient,
+    /// None when what is kept can't be read as an address or a number any more.
+    pub(crate) to: Option<Recipient>,
     pub(crate) about: Option<UserId>,
     pub(crate) template: String,
     pub(crate) locale: Option<String>,
@@ -197,6 +198,8 @@ pub(crate) struct Delivery {
     pub(crate) segments: Option<i64>,
     /// When the provider said what became of it.
     pub(crate) receipt_at: Option<Time>,
+    /// Whether it goes before all that is not.
+    pub(crate) urgent: bool,
 }
 
 /// One try, as it is kept. Without an end when it is going on.

@@ -40,6 +40,7 @@ table! {
         provider_ref -> Nullable<Text>,
         segments -> Nullable<BigInt>,
         receipt_at -> Nullable<Timestamptz>,
+        urgent -> Bool,
     }
 }
 

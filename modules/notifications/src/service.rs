@@ -142,8 +142,8 @@ impl Service {
             .map_err(|error| StartError(format!("The message templates can't be read: {error}.")))?;
         deliver::describe();
         let email = email.into_iter().map(|channel| (channel, 0)).collect();
-        let email = Line::new(Medium::Email, email, &parts.settings, &parts.clock);
-        let sms = Line::new(Medium::Sms, sms, &parts.settings, &parts.clock);
+        let email = Line::new(Medium::Email, email, &parts.settings);
+        let sms = Line::new(Medium::Sms, sms, &parts.settings);
         let host = parts.public_url.host_str().unwrap_or("localhost").to_owned();
         Ok(Self {
             db: parts.db,

@@ -27,7 +27,8 @@ pub struct Settings {
     pub default_locale: String,
     /// The categories of messages beside `security`: people may switch each of them off. At most 50 words.
     pub categories: Vec<String>,
-    /// How many messages one process sends at the same time, 1 to 256.
+    /// How many messages one process sends at the same time, 1 to 256. A quarter of the places, at least one unless there
+    /// is only one, is kept for what Doorward itself has to say about somebody's security.
     pub concurrency: usize,
     /// How long one try may take, in milliseconds: asking for the address, the link and sending together.
     pub send_timeout_ms: u64,
@@ -211,6 +212,12 @@ impl Settings {
         self.send_timeout().saturating_mul(2)
     }
 
+    /// How many of the messages that one process sends at the same time may be such that are not urgent.
+    pub(crate) fn ordinary_places(&self) -> usize {
+        let kept = (self.concurrency / 4).max(1);
+        self.concurrency.saturating_sub(kept).max(1)
+    }
+
     pub(crate) fn expiry(&self) -> Duration {
         Duration::from_secs(u64::from(self.expire_hours) * 3_600)
     }
@@ -241,5 +248,13 @@ mod tests {
             ..Settings::default()
         };
         assert_eq!(wrong.problems().len(), 13);
+    }
+
+    #[test]
+    fn a_quarter_of_the_places_is_kept_for_what_is_urgent() {
+        for (concurrency, ordinary) in [(1, 1), (2, 1), (3, 2), (4, 3), (7, 6), (8, 6), (256, 192)] {
+            let settings = Settings { concurrency, ..Settings::default() };
+            assert_eq!(settings.ordinary_places(), ordinary, "{concurrency}");
+        }
     }
 }

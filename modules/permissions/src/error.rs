@@ -45,8 +45,8 @@ pub(crate) enum Error {
     /// Without this nobody would be administrator everywhere and for ever.
     #[error("it is the last administrator")]
     LastAdministrator,
-    /// The caller would give more than he holds: these.
-    #[error("the caller does not hold what he gives")]
+    /// The caller would give or take away what he does not hold; among it, of what he named himself, these.
+    #[error("the caller does not hold what he gives or takes away")]
     GrantExceedsOwn(Vec<Permission>),
     /// The caller may not do this.
     #[error("the caller may not")]
@@ -141,13 +141,16 @@ fn from_graph(error: GraphError) -> Told {
     }
 }
 
+/// Names only what the caller wrote down himself: what roles and groups hold is for those who may read them.
 fn from_missing(missing: &[Permission]) -> Told {
     let told: Vec<String> = missing.iter().take(TOLD).map(ToString::to_string).collect();
     let more = missing.len().saturating_sub(TOLD);
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let text = format!(
-        "You can only give what you hold everywhere and as long; you lack {}{rest}.",
-        told.join(", ")
-    );
+    let rule = "You can only give or take away what you hold yourself, everywhere and as long";
+    let text = if told.is_empty() {
+        format!("{rule}.")
+    } else {
+        format!("{rule}; you lack {}{rest}.", told.join(", "))
+    };
     Told::denied("permissions.grant_exceeds_own", text)
 }

@@ -21,6 +21,7 @@ mod list_holdings;
 mod members;
 mod memory;
 mod policy;
+mod prove_administrators;
 mod purge_person;
 mod record;
 mod remove_assignment;

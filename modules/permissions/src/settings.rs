@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// For how many days an assignment that has ended can still be seen before it is cleared away: 0 to 3650.
     pub keep_ended_days: u16,
-    /// How often ended assignments are cleared away, in seconds: 1 to 86400.
+    /// How often ended assignments are cleared away, and auth is asked about administrators who are not known to have proved
+    /// their address, in seconds: 1 to 86400.
     pub sweep_interval_seconds: u32,
 }
 

@@ -26,6 +26,7 @@ pub const MIGRATIONS: platform::db::Migrations = platform::migrations!(
         "2026-11-22-000302_removed_preferences",
         "2026-11-22-000303_directory",
         "2026-11-22-000304_imports",
+        "2026-11-28-000305_purges",
     ]
 );
 

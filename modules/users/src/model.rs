@@ -12,9 +12,7 @@ mod text;
 
 pub(crate) use change::Change;
 pub(crate) use export::{disarmed, head, line};
-pub(crate) use import::{
-    Checksums, ERRORS, Import, ImportFormat, ImportId, ImportRow, RowError, account_for, account_of,
-};
+pub(crate) use import::{AccountIds, Checksums, ERRORS, Import, ImportFormat, ImportId, ImportRow, RowError};
 pub(crate) use listing::{Entry, Found, Listing, Position, Sort};
 pub(crate) use preference::{MAX_BYTES, Namespace, Preference, merge};
 pub(crate) use rows::{Raw, Rows};

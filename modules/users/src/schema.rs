@@ -56,6 +56,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    users_purges (id) {
+        id -> Uuid,
+        purged_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     users_imports (id) {
         id -> Uuid,
         dry_run -> Bool,

@@ -32,7 +32,7 @@ use platform::db::Database;
 use platform::settings::MasterKey;
 
 use crate::error::Error;
-use crate::model::Checksums;
+use crate::model::{AccountIds, Checksums};
 use crate::settings::Settings;
 
 pub(crate) use create_user::NewUser;
@@ -55,7 +55,7 @@ pub struct Parts {
     pub permissions: Arc<dyn Permissions>,
     /// The bounds.
     pub settings: Settings,
-    /// What the checksums of imports are made with.
+    /// What the checksums of imports, and the ids that follow from a request, are made with.
     pub master_key: MasterKey,
 }
 
@@ -67,6 +67,7 @@ pub struct Service {
     permissions: Arc<dyn Permissions>,
     settings: Settings,
     checksums: Checksums,
+    account_ids: AccountIds,
     profiles: Profiles,
 }
 
@@ -76,7 +77,9 @@ impl Service {
     pub fn new(parts: Parts, caches: &Caches) -> Self {
         let Parts { db, clock, auth, permissions, settings, master_key } = parts;
         let checksums = Checksums::new(&master_key.derive("users.imports"));
-        Self { db, clock, auth, permissions, settings, checksums, profiles: Profiles::new(caches) }
+        let account_ids = AccountIds::new(&master_key.derive("users.account_ids"));
+        let profiles = Profiles::new(caches);
+        Self { db, clock, auth, permissions, settings, checksums, account_ids, profiles }
     }
 
     async fn account(&self, caller: &Caller, user: UserId) -> Result<Account, Error> {

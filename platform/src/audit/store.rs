@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 
-use super::{ActorType, Filter, Outcome, Record};
+use super::{ActorType, Filter, Outcome, Record, Side};
 use crate::db::{Db, DbConn, Json, Result};
 use crate::schema::platform_audit_events as trail;
 
@@ -72,13 +72,46 @@ pub(super) async fn delete(c: &mut DbConn, ids: Vec<AuditEventId>) -> Result<usi
     Ok(diesel::delete(trail::table.filter(trail::id.eq_any(ids))).execute(c).await?)
 }
 
-pub(super) async fn forget(c: &mut DbConn, person: &str) -> Result<usize> {
-    let about = trail::table.filter(trail::subject_id.eq(person));
-    let values = (trail::before.eq(None::<Json<Value>>), trail::after.eq(None::<Json<Value>>));
-    diesel::update(about).set(values).execute(c).await?;
-    let theirs = trail::table.filter(trail::actor_id.eq(person).or(trail::subject_id.eq(person)));
+/// An entry that a person is at one end of.
+#[derive(Queryable)]
+pub(super) struct Found {
+    pub(super) at: Time,
+    pub(super) id: AuditEventId,
+    /// It holds something that is to be forgotten.
+    pub(super) tells: bool,
+}
+
+/// The next entries that the person is at this end of, newest first.
+pub(super) async fn range(
+    c: &mut DbConn,
+    side: Side,
+    person: &str,
+    after: Option<(Time, AuditEventId)>,
+    limit: i64,
+) -> Result<Vec<Found>> {
+    let place = trail::client_address.is_not_null().or(trail::user_agent.is_not_null());
+    let values = trail::before.is_not_null().or(trail::after.is_not_null());
+    let mut query = trail::table.select((trail::at, trail::id, place.or(values))).into_boxed();
+    query = match side {
+        Side::Subject => query.filter(trail::subject_id.eq(person)),
+        Side::Actor => query.filter(trail::actor_id.eq(person)),
+    };
+    if let Some((at, id)) = after {
+        query = query.filter(trail::at.le(at)).filter(trail::at.lt(at).or(trail::id.lt(id)));
+    }
+    Ok(query.order((trail::at.desc(), trail::id.desc())).limit(limit).load(c).await?)
+}
+
+/// Empties what tells of the person.
+pub(super) async fn blank(c: &mut DbConn, side: Side, ids: Vec<AuditEventId>) -> Result<()> {
+    let entries = trail::table.filter(trail::id.eq_any(ids));
     let place = (trail::client_address.eq(None::<String>), trail::user_agent.eq(None::<String>));
-    Ok(diesel::update(theirs).set(place).execute(c).await?)
+    let values = (trail::before.eq(None::<Json<Value>>), trail::after.eq(None::<Json<Value>>));
+    match side {
+        Side::Subject => diesel::update(entries).set((place, values)).execute(c).await?,
+        Side::Actor => diesel::update(entries).set(place).execute(c).await?,
+    };
+    Ok(())
 }
 
 impl From<Record> for Row {

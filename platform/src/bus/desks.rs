@@ -10,15 +10,17 @@ mod store;
 
 use std::sync::Arc;
 
-use contracts::{Event, EventId, Time, UserId};
+use contracts::{Event, EventId, Time};
 use futures_util::future::join_all;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use self::desk::Desk;
+pub(crate) use self::store::DeliveryId;
 use super::{Subscriber, Subscription};
 use crate::clock::Clock;
 use crate::db::{self, Database, DbConn};
+use crate::forgotten::{Copy, Shelf};
 use crate::outbox::Waiting;
 
 /// How subscribers get what there is for them.
@@ -223,22 +225,22 @@ pub(crate) async fn sweep(tx: &mut DbConn, before: Time) -> db::Result<usize> {
     store::delete(tx, done).await
 }
 
-/// Forgets deliveries that were made or given up, of events that name this person, in ranges, each by itself.
-pub(crate) async fn forget(db: &Database, person: UserId) -> db::Result<usize> {
-    let (mut forgotten, mut after) = (0, None);
-    loop {
-        let (last, theirs) = {
-            let mut c = db.read().await?;
-            let ids = store::range(&mut c, after, crate::SWEEP_BATCH).await?;
-            (ids.last().copied(), store::naming(&mut c, ids, person).await?)
-        };
-        if !theirs.is_empty() {
-            forgotten += store::delete_over(&mut *db.write().await?, theirs).await?;
-        }
-        if last.is_none() {
-            return Ok(forgotten);
-        }
-        after = last;
+/// Where copies of what subscribers get stay for a while.
+pub(crate) struct Deliveries;
+
+impl Shelf for Deliveries {
+    type Id = DeliveryId;
+
+    async fn after(
+        c: &mut DbConn,
+        after: Option<&DeliveryId>,
+        limit: i64,
+    ) -> db::Result<Vec<Copy<DeliveryId>>> {
+        store::copies(c, after.copied(), limit).await
+    }
+
+    async fn remove(c: &mut DbConn, ids: Vec<DeliveryId>) -> db::Result<()> {
+        store::delete_over(c, ids).await
     }
 }
 

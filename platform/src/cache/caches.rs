@@ -8,12 +8,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::far::{Codec, Far};
+use super::far::{Codec, Far, Seal};
 use super::replica::{Manners, Replica};
 use super::{Cache, Settings, describe};
 use crate::clock::Clock;
 use crate::db::{self, Database};
 use crate::redis::Redis;
+use crate::settings::MasterKey;
 
 /// Makes caches. Cheap to clone; clones belong to the same replica.
 #[derive(Clone)]
@@ -41,19 +42,32 @@ impl Caches {
     /// `db` should be a way to the database of its own: when the lease waits for a connection, nothing is kept. With
     /// `enabled` switched off nothing is kept here, and the others are told of changes all the same.
     #[must_use]
-    pub fn shared(settings: &Settings, db: Database, clock: Clock, redis: Option<Redis>) -> Self {
-        Self::with_manners(settings, db, clock, redis, true)
+    pub fn shared(
+        settings: &Settings,
+        master_key: &MasterKey,
+        db: Database,
+        clock: Clock,
+        redis: Option<Redis>,
+    ) -> Self {
+        Self::with_manners(settings, master_key, db, clock, redis, true)
     }
 
     /// The same, but changes are told to nobody. It answers wrongly: a test must be able to see that.
     #[doc(hidden)]
     #[must_use]
-    pub fn deaf_and_dumb(settings: &Settings, db: Database, clock: Clock, redis: Option<Redis>) -> Self {
-        Self::with_manners(settings, db, clock, redis, false)
+    pub fn deaf_and_dumb(
+        settings: &Settings,
+        master_key: &MasterKey,
+        db: Database,
+        clock: Clock,
+        redis: Option<Redis>,
+    ) -> Self {
+        Self::with_manners(settings, master_key, db, clock, redis, false)
     }
 
     fn with_manners(
         settings: &Settings,
+        master_key: &MasterKey,
         db: Database,
         clock: Clock,
         redis: Option<Redis>,
@@ -63,7 +77,7 @@ impl Caches {
         let lease = Duration::from_millis(settings.lease_ms);
         let ttl = Duration::from_secs(settings.ttl_seconds);
         let manners = Manners { lease, ttl, keeps: settings.enabled, tells };
-        let replica = Arc::new(Replica::new(manners, db, clock, redis));
+        let replica = Arc::new(Replica::new(manners, Seal::new(master_key), db, clock, redis));
         Self { settings: settings.clone(), replica: Some(replica) }
     }
 

@@ -6,17 +6,22 @@
 //! was put there afterwards leads to the new value.
 //!
 //! A connection serves only epochs that are not older than itself (see [`Replica::wire`]): where it leads to, nothing was
-//! taken out before. Left out: what else must hold for an answer to be good. The caller has the epoch from a lease that
-//! holds.
+//! taken out before.
+//!
+//! A value carries a tag that only this installation can make, over the value and its place: whoever can write to Redis
+//! makes nobody believe what was never true. Left out: that he may put back what was there before in the same epoch; and
+//! what else must hold for an answer to be good. The caller has the epoch from a lease that holds.
 
 use std::sync::{Arc, LazyLock};
 
+use aws_lc_rs::hmac;
 use metrics::{Counter, counter};
 use rand::RngExt;
 use redis::Script;
 
 use super::describe;
 use super::replica::Replica;
+use crate::settings::MasterKey;
 
 /// How long a token waits for its value, in milliseconds. A load that takes longer is not kept.
 const TOKEN_MS: u64 = 5_000;
@@ -43,6 +48,35 @@ static KEEP: LazyLock<Script> = LazyLock::new(|| {
 /// What a value and a token begin with.
 const VALUE: u8 = b'v';
 const TOKEN: u8 = b't';
+
+/// Bytes of a tag.
+const TAG: usize = 32;
+
+/// What makes and knows the tags of values: HMAC-SHA-256.
+pub(super) struct Seal(hmac::Key);
+
+impl Seal {
+    pub(super) fn new(master_key: &MasterKey) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, &master_key.derive("cache")))
+    }
+
+    /// A value as it is put into this place.
+    pub(super) fn seal(&self, place: &[u8], text: &[u8]) -> Vec<u8> {
+        let tag = hmac::sign(&self.0, &together(place, text));
+        [&[VALUE][..], tag.as_ref(), text].concat()
+    }
+
+    /// The value that is in this place; none when it is something else, or nobody of this installation put it there.
+    fn open<'a>(&self, place: &[u8], there: &'a [u8]) -> Option<&'a [u8]> {
+        let (tag, text) = there.strip_prefix(&[VALUE])?.split_at_checked(TAG)?;
+        hmac::verify(&self.0, &together(place, text), tag).is_ok().then_some(text)
+    }
+}
+
+/// A place and a value, so that neither can be taken for a part of the other.
+fn together(place: &[u8], text: &[u8]) -> Vec<u8> {
+    [&(place.len() as u64).to_be_bytes()[..], place, text].concat()
+}
 
 /// How keys and values are written.
 pub(super) struct Codec<K, V> {
@@ -90,8 +124,8 @@ impl<K, V> Far<K, V> {
         let found: Result<Option<Vec<u8>>, _> = wire.run(LOOK.key(&place).arg(&token).arg(TOKEN_MS)).await;
         match found {
             Ok(Some(there)) => {
-                let value = there.split_first().filter(|(kind, _)| **kind == VALUE);
-                if let Some(value) = value.and_then(|(_, value)| (self.codec.read)(value)) {
+                let value = self.replica.seal.open(&place, &there);
+                if let Some(value) = value.and_then(self.codec.read) {
                     self.hits.increment(1);
                     return Ok(value);
                 }
@@ -103,7 +137,7 @@ impl<K, V> Far<K, V> {
                 let value = load().await?;
                 if let Some(text) = (self.codec.write)(&value) {
                     let ttl = u64::try_from(self.replica.manners.ttl.as_millis()).unwrap_or(u64::MAX);
-                    let kept = [&[VALUE][..], &text].concat();
+                    let kept = self.replica.seal.seal(&place, &text);
                     let stored = wire.run::<i64>(KEEP.key(&place).arg(&token).arg(&kept).arg(ttl)).await;
                     self.kept.increment(u64::from(stored.is_ok_and(|stored| stored == 1)));
                 }

@@ -16,6 +16,7 @@ use rand::RngExt;
 use tokio::sync::{Mutex as Turn, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::far::Seal;
 use super::lease::{Epoch, Lease, Peer, Visit};
 use super::telling::{ACKS, Ack, CHANGES};
 use super::{describe, store};
@@ -81,6 +82,7 @@ impl Drop for Taken<'_> {
 pub(super) struct Replica {
     pub(super) id: String,
     pub(super) manners: Manners,
+    pub(super) seal: Seal,
     db: Database,
     clock: Clock,
     pub(super) redis: Option<Redis>,
@@ -101,7 +103,13 @@ pub(super) struct Replica {
 }
 
 impl Replica {
-    pub(super) fn new(manners: Manners, db: Database, clock: Clock, redis: Option<Redis>) -> Self {
+    pub(super) fn new(
+        manners: Manners,
+        seal: Seal,
+        db: Database,
+        clock: Clock,
+        redis: Option<Redis>,
+    ) -> Self {
         let id = format!("{:032x}", rand::rng().random::<u128>());
         let (jobs, job) = mpsc::unbounded_channel();
         let (late, too_late) = mpsc::unbounded_channel();
@@ -110,6 +118,7 @@ impl Replica {
             id,
             lease: RwLock::new(Lease::new(manners.lease)),
             manners,
+            seal,
             db,
             clock,
             redis,

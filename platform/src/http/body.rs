@@ -4,7 +4,7 @@
 //! breaks the shape is 422 with a pointer. Fields that a type does not name are refused here for every type, so that no
 //! type can forget to. Left out: the rules of a field's content, which belong to the module that owns it.
 
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder, web};
 use aws_lc_rs::hmac;
 use contracts::{Caller, Error};
-use futures_util::StreamExt;
+use futures_util::stream::{self, Stream, StreamExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -31,6 +31,12 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 /// How long a body may take to arrive as a whole. Give it to the application as `web::Data`; else it is 30 seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyDeadline(pub Duration);
+
+impl BodyDeadline {
+    fn of(request: &HttpRequest) -> Self {
+        request.app_data::<web::Data<Self>>().map_or_else(Self::default, |deadline| ***deadline)
+    }
+}
 
 impl Default for BodyDeadline {
     fn default() -> Self {
@@ -76,6 +82,57 @@ impl<T: DeserializeOwned + 'static, const LIMIT: usize> FromRequest for MergePat
         Box::pin(async move { Ok(Self(parse(&body.await?)?)) })
     }
 }
+
+/// A body of whatever kind, as it came. `LIMIT` is in bytes.
+#[derive(Clone, Debug)]
+pub struct Raw<const LIMIT: usize = BODY_LIMIT>(pub Bytes);
+
+impl<const LIMIT: usize> FromRequest for Raw<LIMIT> {
+    type Error = Problem;
+    type Future = Reading<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = collect_in_time(request, payload, check_length(request, LIMIT), LIMIT);
+        Box::pin(async move { Ok(Self(body.await?)) })
+    }
+}
+
+/// A body of any length, in pieces, none of which may take longer than a whole body elsewhere.
+pub struct Upload {
+    payload: Payload,
+    deadline: BodyDeadline,
+}
+
+impl Upload {
+    /// The pieces as they come.
+    ///
+    /// # Errors
+    /// [`Interrupted`], once, as the last piece.
+    pub fn pieces(self) -> impl Stream<Item = Result<Bytes, Interrupted>> + Unpin {
+        let Self { payload, deadline } = self;
+        Box::pin(stream::unfold(Some(payload), move |payload| async move {
+            let mut payload: Payload = payload?;
+            match tokio::time::timeout(deadline.0, payload.next()).await {
+                Ok(None) => None,
+                Ok(Some(Ok(piece))) => Some((Ok(piece), Some(payload))),
+                Ok(Some(Err(_))) | Err(_) => Some((Err(Interrupted), None)),
+            }
+        }))
+    }
+}
+
+impl FromRequest for Upload {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        ready(Ok(Self { payload: payload.take(), deadline: BodyDeadline::of(request) }))
+    }
+}
+
+/// The body ended before it was complete, or its next piece did not come in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interrupted;
 
 /// For a field of a merge patch that may be taken away: `null` becomes `Some(None)`, absent stays `None`. Write
 /// `#[serde(default, deserialize_with = "platform::http::present")]`.
@@ -206,11 +263,17 @@ fn read(
     accepted: &'static Accepted,
     limit: usize,
 ) -> impl Future<Output = Result<Bytes, Problem>> + 'static {
-    let identified = identified(request);
-    let head = check_head(request, accepted, limit);
-    let deadline =
-        request.app_data::<web::Data<BodyDeadline>>().map_or_else(BodyDeadline::default, |it| ***it);
-    let payload = payload.take();
+    collect_in_time(request, payload, check_head(request, accepted, limit), limit)
+}
+
+/// The whole body, once it is known who sends it, unless the head is refused.
+fn collect_in_time(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    head: Result<(), Problem>,
+    limit: usize,
+) -> impl Future<Output = Result<Bytes, Problem>> + 'static {
+    let (identified, deadline, payload) = (identified(request), BodyDeadline::of(request), payload.take());
     async move {
         identified.await;
         head?;
@@ -242,7 +305,12 @@ fn check_head(request: &HttpRequest, accepted: &Accepted, limit: usize) -> Resul
     if kind.is_none() || !plain {
         return Err(Problem::unsupported_media_type(accepted.said));
     }
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    check_length(request, limit)
+}
+
+fn check_length(request: &HttpRequest, limit: usize) -> Result<(), Problem> {
+    let announced =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > limit) {
         return Err(Problem::too_large(limit));
     }

@@ -22,7 +22,10 @@ mod query;
 mod route;
 mod trace;
 
-pub use body::{BODY_LIMIT, BodyDeadline, Fingerprints, IdempotentJson, Json, MergePatch, present};
+pub use body::{
+    BODY_LIMIT, BodyDeadline, Fingerprints, IdempotentJson, Interrupted, Json, MergePatch, Raw, Upload,
+    present,
+};
 pub use client_address::{ForwardedHeader, Proxies};
 pub use conditional::{ETag, IfMatch};
 pub use context::{InContext, RequestContext};

@@ -1,28 +1,24 @@
 //! The queries for answers that are kept.
 
-use contracts::{Time, UserId};
+use contracts::Time;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::query_dsl::methods;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::Text;
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 
 use super::Answer;
 use crate::db::{DbConn, Json, Result};
+use crate::forgotten::Copy;
 use crate::schema::platform_idempotency_keys as keys;
 
-/// Whether an answer names the person. Its type is nothing that can be written down.
-macro_rules! names {
-    ($person:ident) => {{
-        let pattern = format!("%{}%", $person);
-        sql::<Bool>("(CAST(body AS TEXT) LIKE ")
-            .bind::<Text, _>(pattern.clone())
-            .sql(" OR location LIKE ")
-            .bind::<Text, _>(pattern)
-            .sql(")")
-    }};
+/// A key as it was found: taken anew, it ends later.
+#[derive(Clone)]
+pub(crate) struct KeptKey {
+    hash: Vec<u8>,
+    expires_at: Time,
 }
 
 type Kept = (Vec<u8>, Option<i32>, Option<String>, Option<Json<Value>>);
@@ -95,23 +91,28 @@ pub(super) async fn delete_expired(c: &mut DbConn, hashes: Vec<Vec<u8>>, before:
     Ok(diesel::delete(expired).execute(c).await?)
 }
 
-/// The next keys, whatever they hold.
-pub(super) async fn range(c: &mut DbConn, after: Option<Vec<u8>>, limit: i64) -> Result<Vec<Vec<u8>>> {
-    let mut query = keys::table.select(keys::key_hash).into_boxed();
+/// The next keys that have an answer.
+pub(super) async fn copies(
+    c: &mut DbConn,
+    after: Option<&KeptKey>,
+    limit: i64,
+) -> Result<Vec<Copy<KeptKey>>> {
+    let answered = keys::table.filter(keys::status.is_not_null());
+    let text = sql::<Text>("COALESCE(location, '') || ' ' || COALESCE(CAST(body AS TEXT), '')");
+    let mut query = answered.select((keys::key_hash, keys::expires_at, text)).into_boxed();
     if let Some(after) = after {
-        query = query.filter(keys::key_hash.gt(after));
+        query = query.filter(keys::key_hash.gt(after.hash.clone()));
     }
-    Ok(query.order(keys::key_hash).limit(limit).load(c).await?)
+    let rows: Vec<(Vec<u8>, Time, String)> = query.order(keys::key_hash).limit(limit).load(c).await?;
+    let copy = |(hash, expires_at, text)| Copy { id: KeptKey { hash, expires_at }, text, on_its_way: false };
+    Ok(rows.into_iter().map(copy).collect())
 }
 
-/// Those of these keys whose answers name the person.
-pub(super) async fn naming(c: &mut DbConn, hashes: Vec<Vec<u8>>, person: UserId) -> Result<Vec<Vec<u8>>> {
-    let theirs = keys::table.filter(keys::key_hash.eq_any(hashes)).filter(names!(person));
-    Ok(theirs.select(keys::key_hash).load(c).await?)
-}
-
-/// Looks at the answer again: a key may have been taken anew since it was found.
-pub(super) async fn delete_naming(c: &mut DbConn, hashes: Vec<Vec<u8>>, person: UserId) -> Result<usize> {
-    let theirs = keys::table.filter(keys::key_hash.eq_any(hashes)).filter(names!(person));
-    Ok(diesel::delete(theirs).execute(c).await?)
+/// Those that were not taken anew meanwhile.
+pub(super) async fn delete(c: &mut DbConn, kept: Vec<KeptKey>) -> Result<()> {
+    for KeptKey { hash, expires_at } in kept {
+        let same = keys::table.find(hash).filter(keys::expires_at.eq(expires_at));
+        diesel::delete(same).execute(c).await?;
+    }
+    Ok(())
 }

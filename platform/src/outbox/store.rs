@@ -1,6 +1,6 @@
 //! The outbox's queries.
 
-use contracts::{Error, Event, EventId, Time, UserId};
+use contracts::{Error, Event, EventId, Time};
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
@@ -8,6 +8,7 @@ use diesel_async::RunQueryDsl;
 use serde_json::Value;
 
 use crate::db::{Db, DbConn, Json, Result, SkipLockedExt};
+use crate::forgotten::Copy;
 use crate::schema::platform_outbox as outbox;
 
 crate::text_enum! {
@@ -162,7 +163,7 @@ pub(super) async fn pending(c: &mut DbConn, types: Option<&[String]>) -> Result<
 pub(super) async fn done_before(c: &mut DbConn, before: Time, limit: i64) -> Result<Vec<EventId>> {
     Ok(outbox::table
         .filter(outbox::status.eq(Status::Done).and(outbox::created_at.lt(before)))
-        .order(outbox::id)
+        .order(outbox::created_at)
         .limit(limit)
         .select(outbox::id)
         .load(c)
@@ -202,23 +203,21 @@ pub(super) async fn release(c: &mut DbConn) -> Result<usize> {
     Ok(diesel::update(claimed).set(outbox::lease_until.eq(None::<Time>)).execute(c).await?)
 }
 
-/// The next rows, whatever they hold.
-pub(super) async fn range(c: &mut DbConn, after: Option<EventId>, limit: i64) -> Result<Vec<EventId>> {
-    let mut query = outbox::table.select(outbox::id).into_boxed();
+/// The next rows; those that no bus has taken yet are on their way.
+pub(super) async fn copies(c: &mut DbConn, after: Option<EventId>, limit: i64) -> Result<Vec<Copy<EventId>>> {
+    let text = sql::<Text>("CAST(envelope AS TEXT)");
+    let mut query = outbox::table.select((outbox::id, outbox::status, text)).into_boxed();
     if let Some(after) = after {
         query = query.filter(outbox::id.gt(after));
     }
-    Ok(query.order(outbox::id).limit(limit).load(c).await?)
-}
-
-/// Those of these rows that name the person.
-pub(super) async fn naming(c: &mut DbConn, ids: Vec<EventId>, person: UserId) -> Result<Vec<EventId>> {
-    let names = sql::<Bool>("CAST(envelope AS TEXT) LIKE ").bind::<Text, _>(format!("%{person}%"));
-    Ok(outbox::table.filter(outbox::id.eq_any(ids)).filter(names).select(outbox::id).load(c).await?)
+    let rows: Vec<(EventId, Status, String)> = query.order(outbox::id).limit(limit).load(c).await?;
+    let copy = |(id, status, text)| Copy { id, text, on_its_way: status == Status::Pending };
+    Ok(rows.into_iter().map(copy).collect())
 }
 
 /// Removes those of these rows that a bus has taken.
-pub(super) async fn delete_done(c: &mut DbConn, ids: Vec<EventId>) -> Result<usize> {
+pub(super) async fn delete_done(c: &mut DbConn, ids: Vec<EventId>) -> Result<()> {
     let done = outbox::table.filter(outbox::id.eq_any(ids)).filter(outbox::status.eq(Status::Done));
-    Ok(diesel::delete(done).execute(c).await?)
+    diesel::delete(done).execute(c).await?;
+    Ok(())
 }

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use contracts::{Actor, AuditEventId, Caller, SessionId, Time, UserId};
 use platform::audit::{self, ActorType, Entry, Filter, Outcome, Record};
+use platform::clock::Clock;
 use platform::db::Database;
+use platform::forgotten::{self, Forgetter};
 use serde_json::json;
 use testkit::both_engines;
+use tokio_util::sync::CancellationToken;
 
 fn at(seconds: u64) -> Time {
     Time::from_seconds(1_800_000_000).plus(Duration::from_secs(seconds))
@@ -56,8 +59,9 @@ both_engines! {
         record(&db, at(0), &by(gone), about(other)).await;
         record(&db, at(1), &by(other), about(gone)).await;
         record(&db, at(2), &by(other), about(other)).await;
-        let forgotten = db.transaction(async |tx| audit::forget_person(tx, gone).await).await.unwrap();
-        assert_eq!(forgotten, 2);
+        db.transaction(async |tx| forgotten::note(tx, gone, at(3)).await).await.unwrap();
+        let forgetter = Forgetter::new(db.clone(), Clock::manual(at(3)));
+        assert_eq!(forgetter.run_once(&CancellationToken::new()).await.unwrap(), 1);
         let found = list(&db, Filter::default(), None, 10).await;
         let told: Vec<_> = found
             .iter()

@@ -12,6 +12,7 @@ use platform::cache::{Cache, Caches, Settings};
 use platform::clock::Clock;
 use platform::db::{self, Database};
 use platform::redis::{self, Redis};
+use platform::settings::MasterKey;
 use testkit::cable::Cable;
 use testkit::databases::TestDatabase;
 use testkit::redis::RedisServer;
@@ -23,6 +24,7 @@ use crate::db_support::{people, person};
 /// Where replicas are: one database, and one Redis or none.
 pub struct World {
     pub settings: Settings,
+    master_key: MasterKey,
     pub server: Option<RedisServer>,
     /// Where Redis is, when it is no server of its own.
     pub redis: redis::Settings,
@@ -63,7 +65,8 @@ impl World {
         let settings = Settings { lease_ms, ..Settings::default() };
         let redis =
             redis::Settings { deadline_ms: 100, connect_timeout_ms: 300, ..redis::Settings::default() };
-        Self { settings, server, redis, database: database.clone(), db, loads: Arc::default() }
+        let master_key = MasterKey::generate().unwrap();
+        Self { settings, master_key, server, redis, database: database.clone(), db, loads: Arc::default() }
     }
 
     /// A replica that works.
@@ -81,7 +84,7 @@ impl World {
         let redis = Redis::open(&redis).unwrap().filter(|_| kind != Kind::Poor);
         let settings = Settings { enabled: kind != Kind::Off, ..self.settings.clone() };
         let make = if kind == Kind::Dumb { Caches::deaf_and_dumb } else { Caches::shared };
-        let caches = make(&settings, own, Clock::system(), redis.clone());
+        let caches = make(&settings, &self.master_key, own, Clock::system(), redis.clone());
         let cache = caches.shared_cache("numbers");
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         if let Some(redis) = redis.clone() {
@@ -96,7 +99,7 @@ impl World {
 
     /// What a command has: caches without a worker.
     pub async fn command(&self) -> Replica {
-        let caches = Caches::shared(&self.settings, self.db.clone(), Clock::system(), None);
+        let caches = Caches::shared(&self.settings, &self.master_key, self.db.clone(), Clock::system(), None);
         let cache = caches.shared_cache("numbers");
         let (stop, tasks, db, loads) =
             (CancellationToken::new(), JoinSet::new(), self.db.clone(), self.loads.clone());

@@ -26,6 +26,7 @@ mod db_snapshot;
 mod db_support;
 mod db_transactions;
 mod db_transfer;
+mod forgotten;
 mod http_bodies;
 mod http_identity;
 mod http_limits;

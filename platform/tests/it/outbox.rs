@@ -21,7 +21,7 @@ use crate::stage::{
     A_WHILE, Happened, Listener, Manner, NotingBus, Unheard, clock, happen, happen_times, local_bus,
 };
 
-fn relay(db: &Database, bus: Arc<dyn Bus>, clock: &Clock) -> Relay {
+pub fn relay(db: &Database, bus: Arc<dyn Bus>, clock: &Clock) -> Relay {
     Relay::new(db.clone(), bus, clock.clone(), Settings::default())
 }
 

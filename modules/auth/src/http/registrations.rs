@@ -1,6 +1,7 @@
 //! Registering, proving the address, and asking for the message again.
 
-use actix_web::{HttpResponse, post, web};
+use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse, post, web};
 use platform::http::{Anyone, BodyProblems, GoneProblem, Json, Problem, Problems};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -21,7 +22,7 @@ pub(super) struct Registration {
     /// How the person wants to be called: at most 200 characters.
     #[schema(min_length = 1, max_length = 200)]
     display_name: Option<String>,
-    /// The language of messages (BCP 47).
+    /// The language of messages (BCP 47); without it the one that `Accept-Language` likes best.
     #[schema(max_length = 35, example = "de-AT")]
     locale: Option<String>,
 }
@@ -51,11 +52,19 @@ pub(super) struct RegistrationAnswer {
 pub(super) async fn register(
     Anyone(caller): Anyone,
     Json(body): Json<Registration>,
+    request: HttpRequest,
     service: web::Data<Service>,
 ) -> Result<HttpResponse, Problem> {
     let Registration { email, password, display_name, locale } = body;
-    service.register(&caller, Register { email, password, display_name, locale }).await?;
+    let accept_language = accept_language(request.headers());
+    service.register(&caller, Register { email, password, display_name, locale, accept_language }).await?;
     Ok(HttpResponse::Accepted().json(RegistrationAnswer { status: "verification_sent" }))
+}
+
+/// All that the client says about languages, as one list (RFC 9110 section 5.3).
+fn accept_language(headers: &HeaderMap) -> String {
+    let lists = headers.get_all(ACCEPT_LANGUAGE).filter_map(|value| value.to_str().ok());
+    lists.collect::<Vec<_>>().join(",")
 }
 
 /// The token of a link.

@@ -14,7 +14,7 @@ use crate::model::Session;
 /// The live sessions of the caller.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SessionList {
-    /// The one used last first; at most 500.
+    /// The one used last first; at most 1000.
     items: Vec<SessionView>,
 }
 

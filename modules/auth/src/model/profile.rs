@@ -1,55 +1,66 @@
-//! What a person may say about himself while registering: checked here, kept by whoever hears of it.
+//! What a person may say about himself while registering: checked here by the rules that the profile keeps, and kept by
+//! whoever hears of it.
 
-use std::borrow::Cow;
+use contracts::words::{self, BrokenWord};
 
-/// The rule that a text breaks: its stable word and its sentence.
-type Broken = (&'static str, Cow<'static, str>);
-
-/// The name a person wants to be shown as: 1 to 200 characters in one line.
+/// The name a person wants to be shown as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DisplayName(pub(crate) String);
 
 impl DisplayName {
-    /// Reads one; space around it does not belong to it.
+    /// Reads one, in its normal form.
     ///
     /// # Errors
     /// The rule that it breaks.
-    pub(crate) fn parse(text: &str) -> Result<Self, Broken> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(("empty", "A display name needs at least one character.".into()));
-        }
-        if text.chars().count() > 200 {
-            return Err(("too_long", "A display name has at most 200 characters.".into()));
-        }
-        if text.chars().any(char::is_control) {
-            return Err(("control_character", "A display name is one line of text.".into()));
-        }
-        Ok(Self(text.to_owned()))
+    pub(crate) fn parse(text: &str) -> Result<Self, BrokenWord> {
+        words::display_name(text).map(Self)
     }
 }
 
-/// A language tag (BCP 47) by its shape: a language of 2 to 8 letters and at most a few parts behind it. Whether
-/// anybody speaks it is not asked.
+/// The language a person is written to in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Locale(pub(crate) String);
 
 impl Locale {
-    /// Reads one.
+    /// Reads one, in its normal form.
     ///
     /// # Errors
     /// The rule that it breaks.
-    pub(crate) fn parse(text: &str) -> Result<Self, Broken> {
-        let mut parts = text.split('-');
-        let language = parts.next().unwrap_or_default();
-        let good_language =
-            (2..=8).contains(&language.len()) && language.bytes().all(|b| b.is_ascii_alphabetic());
-        let good_rest = parts
-            .all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()));
-        if text.len() > 35 || !good_language || !good_rest {
-            return Err(("malformed_locale", "A locale is a language tag such as en or de-AT.".into()));
+    pub(crate) fn parse(text: &str) -> Result<Self, BrokenWord> {
+        words::locale(text).map(Self)
+    }
+
+    /// The one that a client likes best, as it says in `Accept-Language` (RFC 9110 section 12.5.4): of several that it likes as
+    /// much the first. What is malformed or no language is passed over; there may be none.
+    pub(crate) fn preferred(accept_language: &str) -> Option<Self> {
+        let liked = accept_language.split(',').take(MOST_RANGES).filter_map(|range| {
+            let (tag, parameter) = range.split_once(';').unwrap_or((range, "q=1"));
+            let weight = weight(parameter).filter(|weight| *weight > 0)?;
+            Some((weight, Self::parse(tag.trim()).ok()?))
+        });
+        let mut best: Option<(u16, Self)> = None;
+        for (weight, locale) in liked {
+            if best.as_ref().is_none_or(|(highest, _)| weight > *highest) {
+                best = Some((weight, locale));
+            }
         }
-        Ok(Self(text.to_owned()))
+        best.map(|(_, locale)| locale)
+    }
+}
+
+/// More languages than anybody lists.
+const MOST_RANGES: usize = 32;
+
+/// How much a language is liked, in thousandths (RFC 9110 section 12.4.2).
+fn weight(parameter: &str) -> Option<u16> {
+    let value = parameter.trim().strip_prefix(['q', 'Q'])?.strip_prefix('=')?;
+    let (whole, rest) = value.split_once('.').unwrap_or((value, ""));
+    let digits = rest.len() <= 3 && rest.bytes().all(|byte| byte.is_ascii_digit());
+    let thousandths: u16 = format!("{rest:0<3}").parse().ok().filter(|_| digits)?;
+    match whole {
+        "0" => Some(thousandths),
+        "1" if thousandths == 0 => Some(1_000),
+        _ => None,
     }
 }
 
@@ -58,22 +69,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_one_line() {
-        assert_eq!(DisplayName::parse("  Mia Müller ").unwrap().0, "Mia Müller");
-        for (text, code) in [("", "empty"), (" ", "empty"), ("a\nb", "control_character")] {
-            assert_eq!(DisplayName::parse(text).unwrap_err().0, code, "{text:?}");
+    fn the_language_that_a_client_likes_best_is_taken() {
+        for (header, expected) in [
+            ("de-AT", Some("de-AT")),
+            ("DE-at,en;q=0.5", Some("de-AT")),
+            ("en;q=0.5, de ; q=0.9 , fr;q=0.9", Some("de")),
+            ("en; Q=0.001", Some("en")),
+            ("fr;q=1.000, de", Some("fr")),
+            ("*, de;q=0.1", Some("de")),
+            ("en-a, fr;q=0.2", Some("fr")),
+            ("en;q=0, de;q=0.000, fr;q=0.2", Some("fr")),
+            ("en;q=2, de;q=x, it;q=0.1234, es;q=1.5, pt;q=-1, sv;level=1, fr;q=0.2", Some("fr")),
+            ("en;q=0", None),
+            ("*", None),
+            ("", None),
+            (",;,=;q", None),
+            ("../../etc, de_AT", None),
+        ] {
+            assert_eq!(Locale::preferred(header).map(|it| it.0).as_deref(), expected, "{header}");
         }
-        assert_eq!(DisplayName::parse(&"a".repeat(201)).unwrap_err().0, "too_long");
-    }
-
-    #[test]
-    fn locales_have_the_shape_of_language_tags() {
-        for good in ["en", "de-AT", "zh-Hant-TW", "gsw"] {
-            assert!(Locale::parse(good).is_ok(), "{good}");
-        }
-        for bad in ["", "e", "-de", "de-", "de--at", "de_AT", "../../etc", "d3", "de-verylongpart", "\u{f6}s"]
-        {
-            assert!(Locale::parse(bad).is_err(), "{bad}");
-        }
+        assert_eq!(Locale::preferred(&format!("{}de", "x,".repeat(1_000))), None, "nobody reads on for ever");
     }
 }

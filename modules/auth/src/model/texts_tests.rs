@@ -1,11 +1,11 @@
-//! Any text at all as a secret, a foreign hash, a name, a client or a password: it is refused, or it is what it was
+//! Any text at all as a secret, a foreign hash, a client or a password: it is refused, or it is what it was
 //! read from. What is behind the accepted texts is tried in the tests of each.
 
 use contracts::UserId;
 use proptest::prelude::*;
 
 use super::secret::{Invitation, Refresh, Secret, SecretKind};
-use super::{Device, DisplayName, ForeignHash, Locale, Password, Policy, about};
+use super::{Device, ForeignHash, Password, Policy, about};
 
 /// Hashes that are read, to be damaged.
 const HASHES: [&str; 8] = [
@@ -45,20 +45,6 @@ proptest! {
             let name = ForeignHash::parse(&text).map(|it| it.name());
             prop_assert_eq!(ForeignHash::parse(&text).map(|it| it.name()), name);
             prop_assert!(name.is_none() || (text.len() <= 1_024 && text.is_ascii()));
-        }
-    }
-
-    #[test]
-    fn a_name_and_a_language_are_read_as_they_will_be_read_again(
-        name in "\\PC{0,30}", locale in "[a-zA-Z]{1,9}(-[a-zA-Z0-9]{1,9}){0,4}", other in any::<String>(),
-    ) {
-        for text in [name, locale, other] {
-            if let Ok(once) = DisplayName::parse(&text) {
-                prop_assert_eq!(DisplayName::parse(&once.0), Ok(once));
-            }
-            if let Ok(locale) = Locale::parse(&text) {
-                prop_assert_eq!(locale.0, text);
-            }
         }
     }
 

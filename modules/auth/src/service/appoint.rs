@@ -1,20 +1,26 @@
 //! Making an administrator from outside of HTTP: by whoever may run commands beside the database.
 //!
-//! Asking again changes nothing: somebody whose address is proven keeps password and account, and only gets the role.
-//! Who can run the command vouches for the address when he chooses the password; an invitation lets its owner prove it.
+//! Asking again changes nothing: who is an administrator already keeps password, sessions and account. Any other account that
+//! is there is taken over, because whoever made it may know its password. Who can run the command vouches for the address
+//! when he chooses the password; an invitation lets its owner prove it.
 
-use contracts::auth::{AccountRegistered, AccountState, AdministratorAppointed};
-use contracts::permissions::{AssignRole, Subject};
-use contracts::{Caller, EmailAddress, Error as Shared, Fields, Time, UserId};
+use contracts::auth::{AccountRegistered, AccountState};
+use contracts::permissions::{AssignRole, Evaluate, Subject};
+use contracts::{Caller, EmailAddress, Error as Shared, Fields, SessionId, Time, UserId};
 use platform::db::DbConn;
-use platform::{audit, outbox};
+use platform::outbox;
 
 use super::Service;
-use super::register::{broken, entry, new_account};
-use super::set_up::{ADMIN, appoint};
+use super::register::{broken, new_account};
+use super::set_up::{ADMIN, appoint, note_appointment};
+use super::standing::Doubt;
+use super::take_over::take_over;
 use crate::error::Error;
 use crate::model::{Account, Password, PasswordHash, RequestKind};
-use crate::store::{accounts, requests, setup};
+use crate::store::{accounts, setup};
+
+/// What a permission calls every action and every type.
+const EVERYTHING: &str = "*";
 
 /// How an administrator gets in.
 #[derive(Clone)]
@@ -36,16 +42,27 @@ impl std::fmt::Debug for FirstAccess {
 pub struct Appointed {
     /// The person.
     pub user: UserId,
-    /// Whether there was an account in use already: its password stays as it is.
-    pub was_there: bool,
+    /// What became of the account.
+    pub how: Appointment,
+}
+
+/// What became of the account of an administrator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appointment {
+    /// It was made.
+    Made,
+    /// It was there: its password is forgotten, its sessions are ended, and its links are closed.
+    TakenOver,
+    /// It was an administrator's before, and nothing changed.
+    Already,
 }
 
 impl Service {
     /// Makes the person with this address an administrator.
     ///
     /// # Errors
-    /// `Invalid` with every rule that address and password break; `Conflict` when the account is disabled or deleted;
-    /// what the database and permissions say.
+    /// `Invalid` with every rule that address and password break; `Conflict` when the account is disabled or deleted, or is
+    /// changed at this moment; what the database and permissions say.
     pub async fn appoint_administrator(
         &self,
         caller: &Caller,
@@ -54,32 +71,53 @@ impl Service {
     ) -> Result<Appointed, Shared> {
         let (email, password) = self.check_appointment(email, access).await?;
         let found = accounts::find_by_email(&mut *self.db.read().await.map_err(Error::from)?, &email).await;
-        let found = found.map_err(Error::from)?;
-        let appointed = match found {
-            Some(account) if account.state == AccountState::Active => {
+        let there = found.map_err(Error::from)?;
+        let how = match &there {
+            None => Appointment::Made,
+            Some(account) => self.appointment_of(caller, account).await?,
+        };
+        let user = match (how, there, &password) {
+            (Appointment::Already, Some(account), _) => {
                 self.end_set_up().await?;
-                Appointed { user: account.id, was_there: true }
+                account.id
             }
-            Some(account) if account.state != AccountState::Unverified => {
-                let text = "The account with this address is disabled or deleted. Enable it first.";
-                return Err(Shared::conflict("auth.account_not_usable", text));
-            }
-            unproven => {
-                let user = match password {
-                    Some(password) => self.appoint_with_password(caller, &email, &password).await?,
-                    None => self.appoint_by_invitation(caller, &email, unproven).await?,
-                };
-                Appointed { user, was_there: false }
-            }
+            (_, there, Some(password)) => self.appoint_with_password(caller, &email, there, password).await?,
+            (_, there, None) => self.appoint_by_invitation(caller, &email, there).await?,
         };
         let ask = AssignRole {
-            subject: Subject::user(appointed.user),
+            subject: Subject::user(user),
             role: ADMIN.to_owned(),
             resource: None,
             expires_at: None,
         };
         self.permissions.assign_role(caller, ask).await?;
-        Ok(appointed)
+        Ok(Appointed { user, how })
+    }
+
+    /// What is to become of an account that is there. One that is unproven is in nobody's use, whatever role it has.
+    async fn appointment_of(&self, caller: &Caller, account: &Account) -> Result<Appointment, Shared> {
+        match account.state {
+            AccountState::Disabled | AccountState::Deleted => {
+                let text = "The account with this address is disabled or deleted. Enable it first.";
+                Err(Shared::conflict("auth.account_not_usable", text))
+            }
+            AccountState::Active if self.is_administrator(caller, account.id).await? => {
+                Ok(Appointment::Already)
+            }
+            AccountState::Active | AccountState::Unverified => Ok(Appointment::TakenOver),
+        }
+    }
+
+    /// Whether somebody may do everything there is.
+    async fn is_administrator(&self, caller: &Caller, user: UserId) -> Result<bool, Shared> {
+        let ask = Evaluate {
+            subject: Subject::user(user),
+            action: EVERYTHING.to_owned(),
+            resource_type: EVERYTHING.to_owned(),
+            resource_id: None,
+            resource_properties: serde_json::Map::new(),
+        };
+        Ok(self.permissions.evaluate(caller, ask).await?.allowed)
     }
 
     async fn check_appointment(
@@ -113,17 +151,22 @@ impl Service {
         &self,
         caller: &Caller,
         email: &EmailAddress,
+        there: Option<Account>,
         password: &PasswordHash,
     ) -> Result<UserId, Error> {
         let now = self.now();
-        let user = self
+        let (user, ended) = self
             .db
             .transaction(async |tx| {
                 setup::complete(tx, now).await?;
-                appoint(tx, caller, email, password, now).await
+                let Some(account) = &there else { return appoint(tx, caller, email, password, now).await };
+                let ended = take_over(tx, caller, account, Some(password), now).await?;
+                note_appointment(tx, caller, account.id, now).await?;
+                Ok((account.id, ended))
             })
             .await?;
         self.forget_account(user).await;
+        self.forget_standings(&ended).await;
         self.tell_usable(caller, user).await;
         Ok(user)
     }
@@ -132,50 +175,56 @@ impl Service {
         &self,
         caller: &Caller,
         email: &EmailAddress,
-        unproven: Option<Account>,
+        there: Option<Account>,
     ) -> Result<UserId, Error> {
         let now = self.now();
         let fresh = Account { self_registered: false, ..new_account(email, now) };
-        let user = unproven.as_ref().map_or(fresh.id, |account| account.id);
+        let user = there.as_ref().map_or(fresh.id, |account| account.id);
+        let in_use = there.as_ref().is_some_and(|account| account.state == AccountState::Active);
+        let doubt = in_use.then(|| self.doubt(caller, user));
         self.ask_to_switch_off(caller, user).await?;
-        self.db
+        let invited = self
+            .db
             .transaction(async |tx| {
                 setup::complete(tx, now).await?;
-                self.write_invited(tx, caller, unproven, fresh, now).await
+                self.write_invited(tx, caller, there, fresh, now).await
             })
-            .await?;
+            .await;
         self.forget_account(user).await;
-        Ok(user)
+        match (&invited, doubt) {
+            (Ok(ended), doubt) => {
+                doubt.into_iter().for_each(Doubt::settle);
+                self.forget_standings(ended).await;
+            }
+            (Err(_), Some(doubt)) => self.take_back(caller, doubt).await,
+            (Err(_), None) => {}
+        }
+        invited.map(|_| user)
     }
 
-    /// An unproven account is taken over, with all its open links.
+    /// The sessions that ended.
     async fn write_invited(
         &self,
         tx: &mut DbConn,
         caller: &Caller,
-        unproven: Option<Account>,
+        there: Option<Account>,
         fresh: Account,
         now: Time,
-    ) -> Result<(), Error> {
-        let user = unproven.as_ref().map_or(fresh.id, |account| account.id);
-        match unproven {
-            Some(account) => {
-                let taken_over = Account { self_registered: false, ..account };
-                let written = accounts::update(tx, &taken_over, taken_over.revision, now).await?;
-                written.ok_or(Error::AccountChanged)?;
-                requests::close_all(tx, user, now).await?;
-            }
+    ) -> Result<Vec<SessionId>, Error> {
+        let user = there.as_ref().map_or(fresh.id, |account| account.id);
+        let ended = match there {
+            Some(account) => take_over(tx, caller, &account, None, now).await?,
             None => {
                 if !accounts::insert(tx, fresh).await? {
                     return Err(Error::AddressTaken);
                 }
                 let fact = AccountRegistered { user, display_name: None, locale: None };
                 outbox::publish(tx, now, caller, &fact).await?;
+                Vec::new()
             }
-        }
+        };
         self.open_proof(tx, caller, user, RequestKind::Invitation, None).await?;
-        outbox::publish(tx, now, caller, &AdministratorAppointed { user }).await?;
-        audit::record(tx, now, caller, entry("auth.administrator.appointed", user)).await?;
-        Ok(())
+        note_appointment(tx, caller, user, now).await?;
+        Ok(ended)
     }
 }

@@ -6,7 +6,7 @@
 use contracts::auth::{
     Account as Shared, AccountRegistered, AccountState, AccountStateChanged, AccountVerified, CreateAccount,
 };
-use contracts::{Caller, EmailAddress, Fields, Time};
+use contracts::{Caller, EmailAddress, Fields, Time, UserId};
 use platform::audit::{self, Entry};
 use platform::db::DbConn;
 use platform::outbox;
@@ -17,7 +17,7 @@ use super::find_account::shared;
 use super::register::{broken, entry};
 use crate::error::Error;
 use crate::model::{Account, DisplayName, Locale, Password, PasswordHash, RequestKind, StoredEmail};
-use crate::store::accounts;
+use crate::store::{accounts, purges};
 
 /// What is to be made, as far as it keeps the rules.
 struct Draft {
@@ -30,7 +30,7 @@ struct Draft {
 
 impl Service {
     /// # Errors
-    /// Every broken rule at once; 409 when the address has another owner; 503 when hashing can't keep up.
+    /// Every broken rule at once; 409 when the address has another owner, or the id had one who was purged; 503 when hashing can't keep up.
     pub(super) async fn create(&self, caller: &Caller, ask: CreateAccount) -> Result<Shared, Error> {
         // In this order: whoever asks the same at this moment is found, and does not look like another owner.
         let taken = accounts::taken(&mut *self.db.read().await?, vec![ask.email.as_str().to_owned()]).await?;
@@ -42,8 +42,9 @@ impl Service {
         if !taken.is_empty() {
             return Err(Error::AddressTaken);
         }
+        refuse_purged(&mut *self.db.read().await?, vec![ask.user]).await?;
         let password = match &ask.password {
-            Some(text) => Some(self.passwords.hash(&Password::typed(text.expose().to_owned())).await?),
+            Some(text) => Some(self.hash_for(caller, &Password::typed(text.expose().to_owned())).await?),
             None => None,
         };
         if ask.state != AccountState::Active {
@@ -102,6 +103,8 @@ impl Service {
         if !accounts::insert(tx, account.clone()).await? {
             return accounts::find(tx, user).await?.ok_or(Error::AddressTaken);
         }
+        // Whoever had the id may have been purged at this very moment.
+        refuse_purged(tx, vec![user]).await?;
         if let Some(password) = password {
             accounts::set_password(tx, user, &password, now).await?;
         }
@@ -123,6 +126,12 @@ impl Service {
         metrics::counter!("doorward_accounts_made_total", "by" => "administration").increment(1);
         Ok(account)
     }
+}
+
+/// # Errors
+/// `PurgedId` when one of these ids was somebody's who was forgotten for good.
+pub(super) async fn refuse_purged(c: &mut DbConn, ids: Vec<UserId>) -> Result<(), Error> {
+    if purges::among(c, ids).await?.is_empty() { Ok(()) } else { Err(Error::PurgedId) }
 }
 
 /// The name and the language that come with an account, with every rule that they break.

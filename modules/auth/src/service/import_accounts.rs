@@ -1,7 +1,7 @@
 //! Taking over accounts from elsewhere: each by itself, all in one commit, and nobody is written to.
 //!
-//! What can be said without the database is said first; then passwords that came in the clear are hashed, a few at a
-//! time so that logins get their turn; then a few statements write everything. Asking for the same accounts again
+//! What can be said without the database is said first; then passwords that came in the clear are hashed, of all imports
+//! together no more at a time than there are threads, so that logins get their turn; then a few statements write everything. Asking for the same accounts again
 //! finds them, so an import that broke off is simply sent again.
 
 use std::collections::{HashMap, HashSet};
@@ -18,13 +18,13 @@ use platform::outbox;
 use serde_json::json;
 
 use super::Service;
-use super::create_account::check_words;
+use super::create_account::{check_words, refuse_purged};
 use super::find_account::shared;
 use super::passwords::{self, threads};
 use super::register::{broken, entry};
 use crate::error::Error;
 use crate::model::{Account, Password, PasswordHash, StoredEmail};
-use crate::store::accounts;
+use crate::store::{accounts, purges};
 
 /// So many at once.
 const AT_MOST: usize = 1_000;
@@ -82,7 +82,9 @@ impl Service {
     async fn sort_out(&self, c: &mut DbConn, given: &[ImportAccount], now: Time) -> Result<Vec<Row>, Error> {
         let emails = given.iter().map(|it| it.email.as_str().to_owned()).collect();
         let taken = accounts::taken(c, emails).await?;
-        let there = find_all(c, given.iter().map(|it| it.user).collect()).await?;
+        let ids: Vec<UserId> = given.iter().map(|it| it.user).collect();
+        let there = find_all(c, ids.clone()).await?;
+        let purged: HashSet<UserId> = purges::among(c, ids).await?.into_iter().collect();
         let mut addresses: HashSet<&str> = taken.iter().map(String::as_str).collect();
         let mut ids = HashSet::new();
         let mut rows = Vec::with_capacity(given.len());
@@ -91,6 +93,9 @@ impl Service {
                 Some(account) => Row::Outcome(ImportOutcome::Present(shared(account)?)),
                 None => match self.draft(it, now) {
                     Err(error) => Row::Outcome(ImportOutcome::Refused(error.into())),
+                    Ok(_) if purged.contains(&it.user) => {
+                        Row::Outcome(ImportOutcome::Refused(Error::PurgedId.into()))
+                    }
                     Ok(_) if !ids.insert(it.user) => Row::Outcome(ImportOutcome::Refused(twice())),
                     Ok(_) if !addresses.insert(it.email.as_str()) => Row::Outcome(address_taken()),
                     Ok(draft) => Row::Draft(Box::new(draft)),
@@ -152,6 +157,7 @@ impl Service {
         let hashed = rows.into_iter().zip(given).map(async |(row, given)| match (row, given.password) {
             (Row::Draft(mut draft), Some(password)) => {
                 let password = Password::typed(password.expose().to_owned());
+                let _turn = self.import_turns.acquire().await.map_err(Shared::internal)?;
                 draft.password = Some(self.passwords.hash(&password).await?);
                 Ok::<_, Error>(Row::Draft(draft))
             }
@@ -177,6 +183,8 @@ async fn write(
     let mut written = HashSet::new();
     if !fresh.is_empty() {
         written.extend(accounts::insert_all(tx, fresh).await?);
+        // Whoever had one of the ids may have been purged at this very moment; then asking again tells whose.
+        refuse_purged(tx, written.iter().copied().collect()).await?;
     }
     let is_written = |draft: &&Draft| written.contains(&draft.account.id);
     let passwords: Vec<_> = drafts()
@@ -246,5 +254,5 @@ fn address_taken() -> ImportOutcome {
 
 fn twice() -> Shared {
     let text = "This id stands twice in the import.";
-    Shared::conflict("auth.imported_twice", text).at("/user", "taken", text)
+    Shared::conflict("auth.imported_twice", text).at("/id", "taken", text)
 }

@@ -1,21 +1,19 @@
 //! Forgetting people for good: everything of accounts that were deleted and that nobody restored within the window.
 //!
-//! First go the events that name the person and the answers that were kept for repeated requests, in many short steps,
-//! because there may be millions to look through. Then the account, its secrets and its sessions go in one transaction
-//! with the event that lets everybody else forget; in it the trail keeps what was done, by a pseudonym, and loses where
-//! from and with what. So an account that is gone has left nothing, and a purge that broke off is begun again with the
-//! next sweep. What was on its way at that moment is forgotten when this module hears its own event. Left out: backups,
-//! whose age is the operator's choice.
+//! The account, its secrets and its sessions go in one transaction with the event that lets everybody else forget. Copies
+//! that name the person, such as events, answers and what the trail holds of him, go in the background
+//! ([`platform::forgotten`]), which is noted in the same transaction. The id stays noted, so that nobody gets it again together
+//! with what is kept under it. Left out: backups, whose age is the operator's choice.
 
 use contracts::auth::AccountPurged;
 use contracts::{Caller, Time, UserId};
-use platform::{audit, inbox, outbox};
+use platform::{audit, forgotten, outbox};
 use tokio_util::sync::CancellationToken;
 
 use super::Service;
 use super::register::entry;
 use crate::error::Error;
-use crate::store::accounts;
+use crate::store::{accounts, purges};
 
 /// So many are looked for at once.
 const BATCH: i64 = 100;
@@ -57,16 +55,13 @@ impl Service {
 
     /// False when the account was restored, or purged, meanwhile.
     async fn purge_one(&self, user: UserId, before: Time) -> Result<bool, Error> {
-        if !accounts::is_due(&mut *self.db.read().await?, user, before).await? {
-            return Ok(false);
-        }
-        platform::forget_copies(&self.db, user).await?;
         let (now, caller) = (self.now(), Caller::module("auth"));
         let purged = self
             .db
             .transaction(async |tx| {
                 let Some(email) = accounts::purge(tx, user, before).await? else { return Ok(false) };
-                audit::forget_person(tx, user).await?;
+                purges::insert(tx, user, now).await?;
+                forgotten::note(tx, user, now).await?;
                 let address_key = self.master_key.address_key(&email.0);
                 outbox::publish(tx, now, &caller, &AccountPurged { user, address_key }).await?;
                 audit::record(tx, now, &caller, entry("auth.account.purged", user)).await?;
@@ -79,26 +74,5 @@ impl Service {
             tracing::info!(user.id = %user, "an account was purged");
         }
         Ok(purged)
-    }
-
-    /// Forgets what came to be while the person was purged.
-    pub(crate) async fn forget_remains(
-        &self,
-        subscriber: &str,
-        event: contracts::EventId,
-        user: UserId,
-    ) -> Result<(), Error> {
-        // Before it is noted that this was heard, so that it is heard again when it broke off.
-        platform::forget_copies(&self.db, user).await?;
-        let now = self.now();
-        self.db
-            .transaction(async |tx| {
-                if inbox::once(tx, subscriber, event, now).await? {
-                    audit::forget_person(tx, user).await?;
-                }
-                Ok::<_, Error>(())
-            })
-            .await?;
-        Ok(self.db.truncate_log().await?)
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Register {
     pub(crate) password: Password,
     pub(crate) display_name: Option<String>,
     pub(crate) locale: Option<String>,
+    /// The languages that the client likes, should none be said: `Accept-Language`.
+    pub(crate) accept_language: String,
 }
 
 /// The same, as far as it keeps the rules.
@@ -61,7 +63,10 @@ impl Service {
         self.check_password(&mut fields, "/password", &ask.password, email.as_ref(), known);
         let name = name.and_then(|parsed| fields.take("/display_name", parsed));
         let locale = ask.locale.as_deref().map(Locale::parse);
-        let locale = locale.and_then(|parsed| fields.take("/locale", parsed));
+        let locale = match locale {
+            Some(parsed) => fields.take("/locale", parsed),
+            None => Locale::preferred(&ask.accept_language),
+        };
         match email {
             Some(email) if fields.is_empty() => Ok((email, name, locale)),
             _ => Err(broken(fields)),

@@ -84,6 +84,8 @@ impl Service {
                 }
                 if why == Why::Compromised {
                     signing_keys::withdraw(tx, row.sequence, now).await?;
+                    // Those that have retired here may not have elsewhere, where the clock is behind.
+                    signing_keys::wipe(tx, now).await?;
                 } else {
                     signing_keys::retire(tx, row.sequence, retired_at).await?;
                 }

@@ -8,13 +8,14 @@ use contracts::auth::{
     AccountRegistered, AccountState, AccountStateChanged, AccountVerified, AdministratorAppointed,
 };
 use contracts::permissions::{AssignRole, Subject};
-use contracts::{Caller, EmailAddress, Error as Shared, Fields, OneTimeRequestId, Time, UserId};
+use contracts::{Caller, EmailAddress, Error as Shared, Fields, OneTimeRequestId, SessionId, Time, UserId};
 use platform::db::DbConn;
 use platform::{audit, outbox};
 
 use super::Service;
 use super::mint_link::add_secret;
 use super::register::{broken, entry, new_account};
+use super::take_over::take_over;
 use crate::error::Error;
 use crate::model::{OneTimeRequest, Password, PasswordHash, RequestKind, Secret, Setup};
 use crate::store::{accounts, requests, setup};
@@ -94,7 +95,7 @@ impl Service {
         let (secret, email) = self.check_set_up(&ask)?;
         self.find_open_setup(&mut *self.db.read().await?, &secret).await?;
         let password = self.passwords.hash(&ask.password).await?;
-        let user = self
+        let (user, ended) = self
             .db
             .transaction(async |tx| {
                 let request = self.find_open_setup(tx, &secret).await?;
@@ -102,12 +103,13 @@ impl Service {
                 if !setup::complete(tx, now).await? {
                     return Err(Error::SetupCompleted);
                 }
-                let user = appoint(tx, caller, &email, &password, now).await?;
+                let made = appoint(tx, caller, &email, &password, now).await?;
                 let spent = requests::spend(tx, request, now).await?;
-                if spent { Ok(user) } else { Err(Error::SpentToken) }
+                if spent { Ok(made) } else { Err(Error::SpentToken) }
             })
             .await?;
         self.forget_account(user).await;
+        self.forget_standings(&ended).await;
         self.tell_usable(caller, user).await;
         self.give_role(caller, user).await;
         Ok((user, email))
@@ -150,33 +152,42 @@ impl Service {
     }
 }
 
-/// An active account with this password. One that nobody has proven yet is taken over, with all its open links; one
-/// that somebody has proven is not.
+/// An active account with this password, and the sessions that ended with it. One that nobody has proven yet is taken over;
+/// one that somebody has proven is not.
 pub(super) async fn appoint(
     tx: &mut DbConn,
     caller: &Caller,
     email: &EmailAddress,
     password: &PasswordHash,
     now: Time,
-) -> Result<UserId, Error> {
+) -> Result<(UserId, Vec<SessionId>), Error> {
     let fresh = new_account(email, now);
-    let id = fresh.id;
-    let registered = accounts::insert(tx, fresh).await?;
-    let user = if registered {
-        id
-    } else {
-        accounts::find_by_email(tx, email).await?.ok_or(Error::AddressTaken)?.id
-    };
-    accounts::activate(tx, user, now).await?.ok_or(Error::AddressTaken)?;
-    requests::close_all(tx, user, now).await?;
-    accounts::set_password(tx, user, password, now).await?;
-    if registered {
+    let mut made = (fresh.id, Vec::new());
+    if accounts::insert(tx, fresh).await? {
+        let user = made.0;
+        accounts::activate(tx, user, now).await?.ok_or(Error::AddressTaken)?;
+        accounts::set_password(tx, user, password, now).await?;
         outbox::publish(tx, now, caller, &AccountRegistered { user, display_name: None, locale: None })
             .await?;
+        outbox::publish(tx, now, caller, &AccountVerified { user }).await?;
+        outbox::publish(tx, now, caller, &AccountStateChanged { user, state: AccountState::Active }).await?;
+    } else {
+        let found = accounts::find_by_email(tx, email).await?;
+        let there = found.filter(|it| it.state == AccountState::Unverified).ok_or(Error::AddressTaken)?;
+        made = (there.id, take_over(tx, caller, &there, Some(password), now).await?);
     }
-    outbox::publish(tx, now, caller, &AccountVerified { user }).await?;
-    outbox::publish(tx, now, caller, &AccountStateChanged { user, state: AccountState::Active }).await?;
+    note_appointment(tx, caller, made.0, now).await?;
+    Ok(made)
+}
+
+/// Tells that somebody is administrator now.
+pub(super) async fn note_appointment(
+    tx: &mut DbConn,
+    caller: &Caller,
+    user: UserId,
+    now: Time,
+) -> Result<(), Error> {
     outbox::publish(tx, now, caller, &AdministratorAppointed { user }).await?;
     audit::record(tx, now, caller, entry("auth.administrator.appointed", user)).await?;
-    Ok(user)
+    Ok(())
 }

@@ -64,8 +64,8 @@ impl Service {
         Ok(this)
     }
 
-    /// Hashes a password that somebody chose who is not logged in. His network takes no more of the hashing threads with
-    /// it than with passwords that are tried.
+    /// Hashes a password that somebody chose, for himself or for somebody else. His network takes no more of the hashing
+    /// threads with it than with passwords that are tried.
     ///
     /// # Errors
     /// 503 when too many are waiting already, altogether or from that network.

@@ -213,6 +213,29 @@ pub(crate) async fn activate(tx: &mut DbConn, id: UserId, now: Time) -> Result<O
     Ok(row.map(Account::from))
 }
 
+/// Gives the account another state as if it were new, and makes what proved its owner so far worth nothing; false when it is
+/// not in the revision any more in which it was looked at. Locks the account.
+pub(crate) async fn take_over(
+    tx: &mut DbConn,
+    account: &Account,
+    state: AccountState,
+    now: Time,
+) -> Result<bool> {
+    let unchanged = accounts::table.find(account.id).filter(accounts::revision.eq(account.revision));
+    let taken = diesel::update(unchanged)
+        .set((
+            accounts::state.eq(state),
+            accounts::verified_at.eq((state == AccountState::Active).then_some(now)),
+            accounts::self_registered.eq(false),
+            accounts::credential_version.eq(accounts::credential_version + 1),
+            accounts::revision.eq(accounts::revision + 1),
+            accounts::updated_at.eq(now),
+        ))
+        .execute(tx)
+        .await?;
+    Ok(taken == 1)
+}
+
 /// Notes that an active account that has no password gets its first one; none when it is not active. Locks the
 /// account.
 pub(crate) async fn note_first_password(tx: &mut DbConn, id: UserId, now: Time) -> Result<Option<Account>> {
@@ -338,12 +361,6 @@ pub(crate) async fn deleted_until(
         query = query.filter(later.or(accounts::deleted_at.eq(at).and(accounts::id.gt(id))));
     }
     Ok(query.order((accounts::deleted_at.asc(), accounts::id.asc())).limit(limit).load(c).await?)
-}
-
-/// Whether an account was deleted at that moment or before.
-pub(crate) async fn is_due(c: &mut DbConn, id: UserId, before: Time) -> Result<bool> {
-    let due = accounts::table.find(id).filter(accounts::deleted_at.le(before)).select(accounts::id);
-    Ok(due.first::<UserId>(c).await.optional()?.is_some())
 }
 
 /// Removes an account that was deleted at that moment or before, with everything that belongs to it, and tells its

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{FamilyKey, RevokedReason, Session};
 use crate::schema::{auth_accounts as accounts, auth_sessions as sessions};
 
-/// More sessions than an account may have at a time.
+/// As many sessions as an account may have at a time, whatever is set.
 const AT_MOST: i64 = 1_000;
 
 #[derive(Queryable, Selectable)]
@@ -96,13 +96,13 @@ pub(crate) async fn note_use(tx: &mut DbConn, id: SessionId, now: Time) -> Resul
     Ok(row.map(Session::from))
 }
 
-/// The live sessions of an account that were used after that moment, the one used last first.
+/// The live sessions of an account that were used after that moment, the one used last first: as many as an account may
+/// have.
 pub(crate) async fn live(
     c: &mut DbConn,
     account: UserId,
     now: Time,
     used_after: Time,
-    limit: i64,
 ) -> Result<Vec<Session>> {
     let rows: Vec<SessionRow> = sessions::table
         .filter(sessions::account_id.eq(account))
@@ -110,7 +110,7 @@ pub(crate) async fn live(
         .filter(sessions::expires_at.gt(now))
         .filter(sessions::last_used_at.gt(used_after))
         .order((sessions::last_used_at.desc(), sessions::id.desc()))
-        .limit(limit)
+        .limit(AT_MOST)
         .select(SessionRow::as_select())
         .load(c)
         .await?;

@@ -23,9 +23,15 @@ pub(crate) struct SigningKeyRow {
     pub(crate) retired_at: Option<Time>,
 }
 
-/// The keys that are published at that moment, oldest first.
+/// What is left of a private half that was wiped.
+const NOTHING: &[u8] = &[];
+
+/// The keys that are published at that moment, oldest first. One without its private half is never among them, whatever
+/// the clock says here: it was withdrawn, or its last token was over when somebody whose clock is right wiped it.
 pub(crate) async fn published(c: &mut DbConn, now: Time) -> Result<Vec<SigningKeyRow>> {
-    let query = keys::table.filter(keys::retired_at.is_null().or(keys::retired_at.gt(now)));
+    let query = keys::table
+        .filter(keys::retired_at.is_null().or(keys::retired_at.gt(now)))
+        .filter(keys::private_key.ne(NOTHING));
     Ok(query.order(keys::sequence.asc()).select(SigningKeyRow::as_select()).load(c).await?)
 }
 
@@ -48,19 +54,17 @@ pub(crate) async fn retire(tx: &mut DbConn, sequence: i64, at: Time) -> Result<u
     Ok(diesel::update(older).set(keys::retired_at.eq(Some(at))).execute(tx).await?)
 }
 
-/// Retires every older key now and wipes its private half.
+/// Retires every older key that has not retired, and wipes its private half.
 pub(crate) async fn withdraw(tx: &mut DbConn, sequence: i64, now: Time) -> Result<usize> {
     let older = keys::table
         .filter(keys::sequence.lt(sequence))
         .filter(keys::retired_at.is_null().or(keys::retired_at.gt(now)));
-    let nothing: &[u8] = &[];
-    let withdrawn = (keys::retired_at.eq(Some(now)), keys::private_key.eq(nothing));
+    let withdrawn = (keys::retired_at.eq(Some(now)), keys::private_key.eq(NOTHING));
     Ok(diesel::update(older).set(withdrawn).execute(tx).await?)
 }
 
 /// Wipes the private halves of the keys that have retired.
 pub(crate) async fn wipe(tx: &mut DbConn, now: Time) -> Result<usize> {
-    let nothing: &[u8] = &[];
-    let retired = keys::table.filter(keys::retired_at.le(now)).filter(keys::private_key.ne(nothing));
-    Ok(diesel::update(retired).set(keys::private_key.eq(nothing)).execute(tx).await?)
+    let retired = keys::table.filter(keys::retired_at.le(now)).filter(keys::private_key.ne(NOTHING));
+    Ok(diesel::update(retired).set(keys::private_key.eq(NOTHING)).execute(tx).await?)
 }

@@ -163,6 +163,32 @@ both_engines! {
         assert_eq!(count(&db, "auth_signing_keys WHERE length(private_key) = 0").await, 1);
     }
 
+    async fn a_clock_that_is_behind_believes_no_key_that_was_withdrawn_or_wiped(db: Database) {
+        let [here, there] = twins(&db, 0).await;
+        let tokens = there.logged_in("mia@example.test").await;
+        here.pass(3_600);
+        here.service.rotate_keys(&Caller::module("doorward-cli"), false).await.unwrap();
+        here.pass(3_600);
+        let rotated = here.service.rotate_keys(&Caller::module("doorward-cli"), true).await.unwrap();
+        assert_eq!(count(&db, "auth_signing_keys WHERE length(private_key) = 0").await, 2);
+        sweep(&there).await;
+        assert_eq!(kids(&there).await, std::slice::from_ref(&rotated.kid));
+        assert!(!there.is_in(&tokens).await);
+        let fresh = there.refresh(&tokens.refresh).await.expect(200).tokens();
+        assert!(there.is_in(&fresh).await && kid_of(&fresh) == rotated.kid);
+    }
+
+    async fn a_process_whose_clock_is_behind_starts_after_a_key_was_withdrawn(db: Database) {
+        let master_key = MasterKey::generate().unwrap();
+        let here = World::with_key(db.clone(), master_key.clone(), |_| {}).await;
+        here.pass(3_600);
+        let rotated = here.service.rotate_keys(&Caller::module("doorward-cli"), true).await.unwrap();
+        let late = World::with_key(db.clone(), master_key, |_| {}).await;
+        assert_eq!(kids(&late).await, std::slice::from_ref(&rotated.kid));
+        assert_eq!(kid_of(&late.logged_in("mia@example.test").await), rotated.kid);
+        assert_eq!(count(&db, "auth_signing_keys").await, 2, "it needs no key of its own");
+    }
+
     async fn what_is_published_names_only_what_is_there(db: Database) {
         let world = World::new(db).await;
         let keys = world.get(JWKS).send().await.expect(200);

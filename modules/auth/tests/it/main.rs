@@ -9,6 +9,7 @@
 )]
 
 mod accounts;
+mod appoint;
 mod contract;
 mod http;
 mod keys;

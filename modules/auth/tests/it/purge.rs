@@ -4,13 +4,15 @@ use crate::accounts::import::{account, import};
 use crate::accounts::{caller, to_address, to_make, to_state};
 use crate::store::{count, sql, sweep};
 use crate::world::{LOGINS, OTHER_PASSWORD, PASSWORD, REGISTRATIONS, World};
-use contracts::auth::{AccountPurged, AccountState, AccountVerified, Auth as _};
+use contracts::auth::{
+    AccountPurged, AccountState, Auth as _, CreateAccount, ImportAccount, ImportAccounts, ImportOutcome,
+};
+use contracts::permissions::{Permissions as _, SetStanding};
 use contracts::{Caller, ExportPerson, UserId};
 use platform::audit::{self, Entry, Outcome};
 use platform::db::{Database, Db};
 use platform::http::IdempotencyKey;
 use platform::idempotency::{self, Answer};
-use platform::outbox;
 use platform::settings::MasterKey;
 use serde_json::json;
 use std::sync::Arc;
@@ -84,6 +86,7 @@ both_engines! {
         world.pass(30 * DAY);
         sweep(&world).await;
         world.deliver().await;
+        world.forget().await;
         for trace in [email, "first.miranda", NAME, BROWSER, ADDRESS, "miranda"] {
             assert_eq!(scan::find(&world.db, trace).await, Vec::<String>::new(), "{trace}");
             assert!(!scan::is_in_files(&db, trace), "{trace} is in pages that nothing points at");
@@ -161,13 +164,52 @@ both_engines! {
         assert_eq!(world.service.list_accounts(&caller, contracts::auth::ListAccounts { after: None, limit: 10 }).await.unwrap().items.len(), 1);
     }
 
+    async fn nobody_becomes_somebody_who_was_purged(db: Database) {
+        let world = World::with(db, |settings| settings.deletion.window_days = 0).await;
+        let user = world.member("mia@example.test").await;
+        world.change(to_state(user, AccountState::Deleted)).await.unwrap();
+        sweep(&world).await;
+        let told = |error: &contracts::Error| (error.code.to_string(), error.fields[0].pointer.clone());
+        let expected = ("auth.id_purged".to_owned(), "/id".to_owned());
+        let standing = SetStanding { user, active: true };
+        world.permissions.set_standing(&caller(), standing).await.unwrap();
+        let again = CreateAccount { user, state: AccountState::Disabled, ..to_make("evil@example.test") };
+        assert_eq!(told(&world.create(again).await.unwrap_err()), expected);
+        assert!(world.permissions.counts_on(user), "permissions was not asked about an id that nobody gets");
+        for dry_run in [true, false] {
+            let row = ImportAccount { user, ..account("evil@example.test") };
+            let ask = ImportAccounts { dry_run, accounts: vec![row, account(&format!("{dry_run}@example.test"))] };
+            let outcomes = world.service.import_accounts(&caller(), ask).await.unwrap().outcomes;
+            let ImportOutcome::Refused(error) = &outcomes[0] else { panic!("{outcomes:?}") };
+            assert_eq!(told(error), expected);
+            assert!(matches!(outcomes[1], ImportOutcome::Created(_)), "the others are taken over");
+        }
+        assert_eq!(world.account(user).await, None);
+    }
+
+    async fn an_account_is_not_made_anew_while_it_is_purged(db: Database) {
+        let world = World::with(db, |settings| settings.deletion.window_days = 0).await;
+        for n in 0..10 {
+            let email = format!("m{n}@example.test");
+            let user = world.member(&email).await;
+            world.change(to_state(user, AccountState::Deleted)).await.unwrap();
+            let again = CreateAccount { user, ..to_make(&format!("evil{n}@example.test")) };
+            let rows = vec![ImportAccount { user, ..account(&format!("other{n}@example.test")) }];
+            let ask = ImportAccounts { dry_run: false, accounts: rows };
+            let caller = caller();
+            let _ = futures_util::join!(world.create(again), world.service.import_accounts(&caller, ask), sweep(&world));
+            sweep(&world).await;
+            assert_eq!(world.account(user).await, None);
+        }
+    }
+
     async fn a_purge_that_fails_half_way_did_nothing(db: Database) {
         let world = World::with(db, |settings| settings.deletion.window_days = 0).await;
         let user = world.member("mia@example.test").await;
         world.change(to_state(user, AccountState::Deleted)).await.unwrap();
-        sql(&world.db, "ALTER TABLE platform_idempotency_keys RENAME TO away").await;
+        sql(&world.db, "ALTER TABLE platform_forgotten RENAME TO away").await;
         sweep(&world).await;
-        sql(&world.db, "ALTER TABLE away RENAME TO platform_idempotency_keys").await;
+        sql(&world.db, "ALTER TABLE away RENAME TO platform_forgotten").await;
         assert_eq!(count(&world.db, "auth_credentials").await, 1);
         assert!(!world.told().await.contains(&"auth.account.purged".to_owned()));
         sweep(&world).await;
@@ -197,38 +239,5 @@ both_engines! {
         sql(&world.db, "DELETE FROM clinging").await;
         sweep(&world).await;
         assert!(count(&world.db, "auth_accounts").await <= 20, "they are tried again with the next sweep");
-    }
-
-    async fn a_person_is_found_among_thousands(db: Database) {
-        let world = World::with(db, |settings| settings.deletion.window_days = 0).await;
-        let user = world.member("mia@example.test").await;
-        let now = world.clock.now();
-        let work = async |tx: &mut platform::db::DbConn| {
-            for n in 0..2_600 {
-                let user = if n % 1_000 == 500 { user } else { UserId::new() };
-                let key = IdempotencyKey { key: n.to_string(), scope: "s".to_owned(), fingerprint: [0; 32] };
-                let answer = Answer { status: 201, location: Some(format!("/{user}")), body: json!(n) };
-                idempotency::once(tx, now, Some(&key), async |_| Ok::<_, contracts::Error>(answer)).await?;
-                outbox::publish(tx, now, &caller(), &AccountVerified { user }).await?;
-            }
-            Ok::<_, contracts::Error>(())
-        };
-        world.db.transaction(work).await.unwrap();
-        world.deliver().await;
-        let named = async |table: &str, column: &str| {
-            count(&world.db, &format!("{table} WHERE CAST({column} AS TEXT) LIKE '%{user}%'")).await
-        };
-        let copies = [("platform_outbox", "envelope"), ("platform_deliveries", "envelope"), ("platform_idempotency_keys", "location")];
-        let others = count(&world.db, "platform_idempotency_keys").await - 3;
-        for (table, column) in copies {
-            assert!(named(table, column).await >= 3, "{table}");
-        }
-        sql(&world.db, "UPDATE auth_accounts SET state = 'deleted', deleted_at = created_at").await;
-        sweep(&world).await;
-        for (table, column) in copies {
-            let left = i64::from(table == "platform_outbox");
-            assert_eq!(named(table, column).await, left, "{table}: only that the person is gone");
-        }
-        assert_eq!(count(&world.db, "platform_idempotency_keys").await, others);
     }
 }

@@ -14,6 +14,7 @@ use platform::bus::{Bus, LocalBus};
 use platform::cache;
 use platform::clock::Clock;
 use platform::db::Database;
+use platform::forgotten::Forgetter;
 use platform::http::{Gate, RequestContext};
 use platform::outbox::Relay;
 use platform::settings::MasterKey;
@@ -23,6 +24,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use testkit::fakes::FakePermissions;
+use tokio_util::sync::CancellationToken;
 use utoipa_actix_web::AppExt as _;
 
 pub(crate) const PUBLIC_URL: &str = "https://id.example.test";
@@ -349,6 +351,12 @@ impl World {
         let bus = Arc::new(LocalBus::new(db.clone(), subscribers, clock.clone(), Default::default()));
         let relay = Relay::new(db, bus.clone(), clock, Default::default());
         while relay.run_once().await.unwrap() + bus.run_once().await.unwrap() > 0 {}
+    }
+
+    /// Forgets what the platform still keeps of people who were purged.
+    pub(crate) async fn forget(&self) {
+        let forgetter = Forgetter::new(self.db.clone(), self.clock.clone());
+        while forgetter.run_once(&CancellationToken::new()).await.unwrap() > 0 {}
     }
 
     /// The types of all events so far.

@@ -1,10 +1,10 @@
 //! `/api/v1/notifications/receipts/{provider}`: what a provider says became of a short message.
 
-use actix_web::web::{self, Bytes};
+use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse, post};
-use platform::http::{Anyone, NotFoundProblem, Path, Problem, Problems, Query, too_large};
+use platform::http::{Anyone, NotFoundProblem, Path, Problem, Problems, Query, Raw};
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::Service;
 use crate::model::DeliveryId;
@@ -23,6 +23,24 @@ pub(super) struct ReceiptQuery {
     delivery: Option<DeliveryId>,
 }
 
+/// What a provider that is not Twilio reports: only here for the document. It is read after its signature.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only a schema")]
+struct PlainReceipt {
+    /// Our id of the message, as the provider was given it.
+    #[schema(format = Uuid)]
+    reference: String,
+    /// In upper or lower case: `delivered` or `read` when it arrived, `undelivered`, `failed`, `rejected` or `expired` when
+    /// it will not. Any other word says that it is still on its way.
+    #[schema(example = "delivered")]
+    status: String,
+    /// What the provider calls the message.
+    #[schema(min_length = 1, max_length = 128)]
+    id: Option<String>,
+    /// The provider's error code: kept when it is a short word.
+    code: Option<String>,
+}
+
 /// Takes what a provider says became of a short message.
 ///
 /// Anybody may call, and is refused whose signature is not the provider's: `X-Twilio-Signature` over address and form, or
@@ -30,8 +48,10 @@ pub(super) struct ReceiptQuery {
 #[utoipa::path(
     tag = "notifications",
     params(("provider" = String, Path, description = "`primary` or `fallback`."), ReceiptQuery),
-    request_body(content = String, content_type = "application/x-www-form-urlencoded",
-        description = "Twilio's form, or JSON: `{reference, status, id?, code?}`."),
+    request_body(
+        content((String = "application/x-www-form-urlencoded"), (PlainReceipt = "application/json")),
+        description = "Twilio's form, or a plain receipt: as the provider's kind is set.",
+    ),
     responses(
         (status = 204, description = "It is noted, or was before."),
         (status = 401, description = "The signature is not the provider's."),
@@ -46,10 +66,10 @@ pub(super) async fn take_receipt(
     provider: Path<String>,
     query: Query<ReceiptQuery>,
     request: HttpRequest,
-    body: Bytes,
+    body: Raw<LIMIT>,
     service: web::Data<Service>,
 ) -> Result<HttpResponse, Problem> {
-    let received = received(&provider.0, query.0.delivery, &request, &body)?;
+    let received = received(&provider.0, query.0.delivery, &request, &body.0);
     service.take_receipt(&caller, &received).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -59,11 +79,8 @@ fn received<'a>(
     delivery: Option<DeliveryId>,
     request: &'a HttpRequest,
     body: &'a [u8],
-) -> contracts::Result<Received<'a>> {
-    if body.len() > LIMIT {
-        return Err(too_large(LIMIT));
-    }
+) -> Received<'a> {
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let signature = header("x-twilio-signature").or_else(|| header("x-signature")).unwrap_or_default();
-    Ok(Received { provider, delivery, query: request.query_string(), signature, body })
+    Received { provider, delivery, query: request.query_string(), signature, body }
 }

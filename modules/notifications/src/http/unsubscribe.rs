@@ -4,11 +4,11 @@
 //! nothing, because programs open links ahead of people.
 
 use actix_web::http::header::ContentType;
-use actix_web::web::{self, Bytes};
+use actix_web::web;
 use actix_web::{HttpResponse, get, post};
 use contracts::Error;
 use minijinja::{AutoEscape, Environment, context};
-use platform::http::{Anyone, Problem, Problems, Query};
+use platform::http::{Anyone, Problem, Problems, Query, Raw};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -69,10 +69,10 @@ pub(super) async fn show_unsubscribe(
 pub(super) async fn unsubscribe(
     Anyone(caller): Anyone,
     query: Query<TokenQuery>,
-    body: Bytes,
+    body: Raw,
     service: web::Data<Service>,
 ) -> Result<HttpResponse, Problem> {
-    check_one_click(&body)?;
+    check_one_click(&body.0)?;
     let unwanted = service.unsubscribe(&caller, &query.0.token).await?;
     Ok(page(&service, &unwanted, None)?)
 }

@@ -205,7 +205,7 @@ pub(super) struct Notification {
     updated_at: Time,
 }
 
-/// Who gets it: one of these.
+/// Who gets it: one of these; none when the address that is kept can't be read any more.
 #[derive(Default, Serialize, ToSchema)]
 #[schema(as = NotificationAddressee)]
 struct SentTo {
@@ -221,9 +221,14 @@ struct SentTo {
 impl From<Message> for Notification {
     fn from(message: Message) -> Self {
         let to = match message.to {
-            Recipient::User(user) => SentTo { user_id: Some(user), ..SentTo::default() },
-            Recipient::Email(email) => SentTo { email: Some(email.as_str().to_owned()), ..SentTo::default() },
-            Recipient::Phone(phone) => SentTo { phone: Some(phone.as_str().to_owned()), ..SentTo::default() },
+            Some(Recipient::User(user)) => SentTo { user_id: Some(user), ..SentTo::default() },
+            Some(Recipient::Email(email)) => {
+                SentTo { email: Some(email.as_str().to_owned()), ..SentTo::default() }
+            }
+            Some(Recipient::Phone(phone)) => {
+                SentTo { phone: Some(phone.as_str().to_owned()), ..SentTo::default() }
+            }
+            None => SentTo::default(),
         };
         Self {
             id: message.id,

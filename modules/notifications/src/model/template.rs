@@ -108,6 +108,11 @@ pub(crate) fn find(name: &str) -> Option<&'static Template> {
     CATALOGUE.iter().find(|template| template.name == name)
 }
 
+/// Whether a message is Doorward's own word about somebody's security, which nobody else's messages hold up.
+pub(crate) fn is_own(name: &str, category: &str) -> bool {
+    category == SECURITY && find(name).is_some_and(|template| !template.open)
+}
+
 impl Template {
     /// The variables as they are kept: checked, and without characters that no reader should meet. Every rule that
     /// is broken is noted, below `/data`.

@@ -2,7 +2,8 @@
 //!
 //! At least once: a message whose worker dies between handing it over and noting that is sent again, with the same
 //! Message-Id. No transaction is open while a try goes on. One message never holds up others: tries run side by
-//! side, each with a deadline, and a panic ends only its own.
+//! side, each with a deadline, and a panic ends only its own. What is urgent goes first, and some places are kept for it:
+//! the links of Doorward's own mails don't outlive a campaign of somebody's.
 
 mod admit;
 mod attempt;
@@ -17,6 +18,7 @@ mod settle;
 mod smtp;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -25,6 +27,7 @@ use futures_util::stream::FuturesUnordered;
 use platform::db;
 use tokio_util::sync::CancellationToken;
 
+use claim::{Claimed, Free};
 pub(super) use gateway::gateways;
 pub(crate) use line::{Line, NAMES};
 pub(super) use notes::Notes;
@@ -54,6 +57,7 @@ impl Service {
     }
 
     async fn deliver_until(&self, stop: &CancellationToken) {
+        let ordinary = AtomicUsize::new(0);
         let mut tries = FuturesUnordered::new();
         let mut measured: Option<Instant> = None;
         self.settle_noted().await;
@@ -63,9 +67,9 @@ impl Service {
                 let _ = beside(&mut tries, self.measure()).await;
                 measured = Some(Instant::now());
             }
-            let free = self.settings.concurrency.saturating_sub(tries.len());
+            let free = self.free(tries.len(), ordinary.load(Ordering::Relaxed));
             let (claimed, wait) = beside(&mut tries, self.claim_or_wait(free)).await;
-            tries.extend(claimed.into_iter().map(|claimed| self.deliver(claimed)));
+            tries.extend(claimed.into_iter().map(|claimed| self.deliver_counted(claimed, &ordinary)));
             tokio::select! {
                 () = stop.cancelled() => {}
                 Some(()) = tries.next() => {}
@@ -81,14 +85,35 @@ impl Service {
     /// # Errors
     /// When the database does not answer.
     pub async fn deliver_due(&self) -> db::Result<usize> {
-        let (claimed, _) = self.claim(self.settings.concurrency).await?;
+        let all = self.settings.concurrency;
+        let (claimed, _) = self.claim(Free { places: all, ordinary: all }).await?;
         let count = claimed.len();
         let tries: FuturesUnordered<_> = claimed.into_iter().map(|claimed| self.deliver(claimed)).collect();
         tries.collect::<()>().await;
         Ok(count)
     }
 
-    async fn claim_or_wait(&self, free: usize) -> (Vec<claim::Claimed>, Duration) {
+    /// What a worker may begin that has so many tries under way, and so many of them not urgent.
+    fn free(&self, tries: usize, ordinary: usize) -> Free {
+        let places = self.settings.concurrency.saturating_sub(tries);
+        Free { places, ordinary: self.settings.ordinary_places().saturating_sub(ordinary).min(places) }
+    }
+
+    /// Counted from here on and not from when it is first polled: before that, the next ones may be claimed.
+    fn deliver_counted<'a>(
+        &'a self,
+        claimed: Claimed,
+        ordinary: &'a AtomicUsize,
+    ) -> impl Future<Output = ()> + 'a {
+        let counted = usize::from(!claimed.delivery.urgent);
+        ordinary.fetch_add(counted, Ordering::Relaxed);
+        async move {
+            self.deliver(claimed).await;
+            ordinary.fetch_sub(counted, Ordering::Relaxed);
+        }
+    }
+
+    async fn claim_or_wait(&self, free: Free) -> (Vec<Claimed>, Duration) {
         match self.claim(free).await {
             Ok(claimed) => claimed,
             Err(error) => {

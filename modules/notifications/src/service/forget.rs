@@ -5,36 +5,34 @@ use contracts::auth::AccountPurged;
 use contracts::{EventId, Result};
 use platform::audit::{self, Entry, Outcome};
 use platform::db::{self, DbConn};
-use platform::inbox;
+use platform::{forgotten, inbox};
 use serde_json::json;
 
 use super::Service;
 use crate::store;
 
 impl Service {
-    /// Copies first, then everything else in one commit. Deliveries go first and messages last, the order in which senders lock them; one that
-    /// is being sent finds nothing left to write down.
+    /// Everything in one commit. Deliveries go first and messages last, the order in which senders lock them; one that is
+    /// being sent finds nothing left to write down.
     pub(super) async fn forget(
         &self,
         subscriber: &'static str,
         event: EventId,
         gone: &AccountPurged,
     ) -> Result<()> {
-        platform::forget_copies(&self.db, gone.user).await?;
         let (now, caller) = (self.clock.now(), contracts::Caller::module("notifications"));
         let work = async |tx: &mut DbConn| {
             if !inbox::once(tx, subscriber, event, now).await? {
                 return Ok::<_, db::Error>(());
             }
             let messages = store::messages::ids_of_person(tx, gone.user, &gone.address_key).await?;
-            let deliveries = store::deliveries::of_messages(tx, messages.clone()).await?;
-            let deliveries: Vec<_> = deliveries.into_iter().map(|delivery| delivery.id).collect();
+            let deliveries = store::deliveries::ids_of_messages(tx, messages.clone()).await?;
             store::mailbox::delete(tx, deliveries.clone()).await?;
             store::deliveries::delete(tx, deliveries).await?;
             store::inbox::delete(tx, gone.user).await?;
             store::preferences::delete(tx, gone.user).await?;
             store::suppressions::delete(tx, &gone.address_key).await?;
-            audit::forget_person(tx, gone.user).await?;
+            forgotten::note(tx, gone.user, now).await?;
             let erased = store::messages::delete(tx, messages).await?;
             let entry = Entry {
                 action: "notifications.person.forgotten",

@@ -6,7 +6,9 @@ use platform::db::{self, DbConn};
 use platform::outbox;
 
 use super::Service;
-use crate::model::{Delivery, DeliveryId, DeliveryState, Destination, Draft, Medium, Message, MessageState};
+use crate::model::{
+    Delivery, DeliveryId, DeliveryState, Destination, Draft, Medium, Message, MessageState, template,
+};
 use crate::store;
 use crate::store::messages::Kept;
 
@@ -21,9 +23,10 @@ impl Service {
         draft: Draft,
     ) -> db::Result<NotificationId> {
         let key = draft.deduplication_key.as_deref();
+        let address_key = self.key_of(&draft.to);
         let message = Message {
             id: NotificationId::new(),
-            to: draft.to,
+            to: Some(draft.to),
             about: draft.about,
             template: draft.template.name.to_owned(),
             locale: draft.locale,
@@ -33,12 +36,12 @@ impl Service {
             created_at: now,
             updated_at: now,
         };
-        let kept = Kept { deduplication_key: key, address_key: self.key_of(&message.to) };
+        let kept = Kept { deduplication_key: key, address_key };
         if !store::messages::insert(tx, &message, kept).await? {
             return store::messages::by_deduplication_key(tx, key.unwrap_or_default()).await;
         }
         for medium in draft.media {
-            store::deliveries::insert(tx, &self.first_delivery(message.id, medium, now)).await?;
+            store::deliveries::insert(tx, &self.first_delivery(&message, medium, now)).await?;
         }
         outbox::publish(tx, now, caller, &MessageQueued { notification: message.id }).await?;
         Ok(message.id)
@@ -53,11 +56,11 @@ impl Service {
         }
     }
 
-    fn first_delivery(&self, message: NotificationId, medium: Medium, now: Time) -> Delivery {
+    fn first_delivery(&self, message: &Message, medium: Medium, now: Time) -> Delivery {
         let id = DeliveryId::new();
         Delivery {
             id,
-            message,
+            message: message.id,
             medium,
             state: DeliveryState::Queued,
             reason: None,
@@ -73,6 +76,7 @@ impl Service {
             provider_ref: None,
             segments: None,
             receipt_at: None,
+            urgent: template::is_own(&message.template, &message.category),
         }
     }
 

@@ -4,9 +4,11 @@
 //! from another process, and now and then unasked, because what is told over Redis may get lost; and only as fast as its
 //! reader takes it. So a reader that was cut off goes
 //! on with the number it saw last, and misses and repeats nothing. Before every piece, and whenever it looks, the login
-//! is asked for again; a stream whose login ended ends.
+//! is asked for again; a stream whose login ended ends. So does the oldest one of whoever has most when this process has no
+//! place left and somebody comes who has fewer: the reader comes back, and a few people can't take all places.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,21 +34,48 @@ const CHANNEL: &str = "inbox";
 
 /// Who listens at this process.
 pub(super) struct Streams {
-    readers: Mutex<HashMap<UserId, Readers>>,
+    open: Mutex<Open>,
     closing: CancellationToken,
     redis: Option<Redis>,
     told: Turn<Option<UnboundedReceiver<Vec<u8>>>>,
 }
 
+/// The streams of one person, each with what ends it, the oldest first.
 struct Readers {
-    count: usize,
+    open: BTreeMap<u64, CancellationToken>,
     news: watch::Sender<()>,
+}
+
+/// The streams of everybody, and the number of the next one.
+#[derive(Default)]
+struct Open {
+    readers: HashMap<UserId, Readers>,
+    next: u64,
+}
+
+impl Open {
+    fn count(&self) -> usize {
+        self.readers.values().map(|readers| readers.open.len()).sum()
+    }
+
+    fn count_of(&self, user: UserId) -> usize {
+        self.readers.get(&user).map_or(0, |readers| readers.open.len())
+    }
+
+    /// Ends the oldest stream of whoever has most, if that is at least two more than this: with less of a difference the two
+    /// would take each other's place for ever. False when nobody has so many.
+    fn make_place(&mut self, own: usize) -> bool {
+        let oldest = |readers: &Readers| readers.open.keys().next().copied();
+        let most = self.readers.values_mut().max_by_key(|it| (it.open.len(), Reverse(oldest(it))));
+        let ended = most.filter(|it| it.open.len() > own + 1).and_then(|it| it.open.pop_first());
+        ended.inspect(|(_, ends)| ends.cancel()).is_some()
+    }
 }
 
 impl Streams {
     pub(super) fn new(redis: Option<Redis>) -> Self {
         let told = Turn::new(redis.as_ref().map(|redis| redis.listen(CHANNEL)));
-        Self { readers: Mutex::default(), closing: CancellationToken::new(), redis, told }
+        Self { open: Mutex::default(), closing: CancellationToken::new(), redis, told }
     }
 
     /// Tells the streams of a person that something came in, here and in other processes.
@@ -70,7 +99,7 @@ impl Streams {
     }
 
     fn wake(&self, user: UserId) {
-        if let Some(readers) = self.held().get(&user) {
+        if let Some(readers) = self.held().readers.get(&user) {
             readers.news.send_replace(());
         }
     }
@@ -80,8 +109,8 @@ impl Streams {
         self.closing.cancel();
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<UserId, Readers>> {
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -89,16 +118,19 @@ impl Streams {
 struct Place {
     service: Arc<Service>,
     user: UserId,
+    number: u64,
+    /// When it is cancelled, the stream ends: the process does, or somebody else needs the place.
+    ends: CancellationToken,
     news: watch::Receiver<()>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut readers = self.service.streams.held();
-        if let Some(own) = readers.get_mut(&self.user) {
-            own.count = own.count.saturating_sub(1);
-            if own.count == 0 {
-                readers.remove(&self.user);
+        let mut open = self.service.streams.held();
+        if let Some(own) = open.readers.get_mut(&self.user) {
+            own.open.remove(&self.number);
+            if own.open.is_empty() {
+                open.readers.remove(&self.user);
             }
         }
         gauge!(deliver::STREAMS).decrement(1.0);
@@ -131,7 +163,8 @@ impl Service {
     /// Opens a stream of what comes into a person's inbox after this number; from now on when there is none.
     ///
     /// # Errors
-    /// When the person or the process has too many open, or the process is stopping.
+    /// When the person has too many open, or the process has and nobody has several more than this person; or when the
+    /// process is stopping.
     pub(crate) async fn open_stream(
         self: Arc<Self>,
         caller: &Caller,
@@ -165,17 +198,18 @@ impl Service {
         if streams.closing.is_cancelled() {
             return Err(Error::Stopping);
         }
-        let mut readers = streams.held();
-        let all: usize = readers.values().map(|readers| readers.count).sum();
-        let own = readers.get(&user).map_or(0, |readers| readers.count);
-        if own >= settings.per_person || all >= settings.per_process {
+        let mut open = streams.held();
+        let own = open.count_of(user);
+        if own >= settings.per_person || (open.count() >= settings.per_process && !open.make_place(own)) {
             return Err(Error::TooManyStreams);
         }
-        let readers =
-            readers.entry(user).or_insert_with(|| Readers { count: 0, news: watch::Sender::new(()) });
-        readers.count += 1;
+        let (number, ends) = (open.next, streams.closing.child_token());
+        open.next += 1;
+        let fresh = || Readers { open: BTreeMap::new(), news: watch::Sender::new(()) };
+        let readers = open.readers.entry(user).or_insert_with(fresh);
+        readers.open.insert(number, ends.clone());
         gauge!(deliver::STREAMS).increment(1.0);
-        Ok(Place { service: Arc::clone(self), user, news: readers.news.subscribe() })
+        Ok(Place { service: Arc::clone(self), user, number, ends, news: readers.news.subscribe() })
     }
 }
 
@@ -183,7 +217,7 @@ impl InboxStream {
     /// The next piece; none when it ends.
     pub(crate) async fn next(&mut self) -> Option<Piece> {
         let service = Arc::clone(&self.place.service);
-        let (closing, settings) = (service.streams.closing.clone(), &service.settings.stream);
+        let (ends, settings) = (self.place.ends.clone(), &service.settings.stream);
         if !self.started {
             self.started = true;
             return Some(Piece::Start(self.told));
@@ -191,7 +225,7 @@ impl InboxStream {
         let heartbeat = Duration::from_secs(u64::from(settings.heartbeat_seconds));
         let poll = Duration::from_millis(settings.poll_ms);
         loop {
-            if closing.is_cancelled() || Instant::now() >= self.ends_at {
+            if ends.is_cancelled() || Instant::now() >= self.ends_at {
                 return None;
             }
             // Seen before it is looked: what comes in while it looks wakes it again.
@@ -208,7 +242,7 @@ impl InboxStream {
                 return Some(Piece::Heartbeat);
             }
             tokio::select! {
-                () = closing.cancelled() => return None,
+                () = ends.cancelled() => return None,
                 _ = self.place.news.changed() => {}
                 () = tokio::time::sleep(poll.min(heartbeat)) => {}
             }

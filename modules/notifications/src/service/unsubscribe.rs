@@ -8,9 +8,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use contracts::auth::FindAccount;
 use contracts::notifications::Recipient;
-use contracts::{Caller, EmailAddress, UserId};
+use contracts::{Caller, EmailAddress, Time, UserId};
 use platform::audit::{self, Entry, Outcome};
-use platform::db::DbConn;
+use platform::db::{self, DbConn};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -37,6 +37,9 @@ pub(crate) struct Unwanted {
     who: Who,
     pub(crate) category: String,
     channel: String,
+    /// Stands for the address that a person's mail went to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sent_to: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,12 +53,13 @@ enum Who {
 impl Service {
     /// The link of a mail.
     pub(super) fn unsubscribe_url(&self, message: &Message, address: &EmailAddress) -> String {
-        let who = match &message.to {
-            Recipient::User(user) => Who::User(*user),
-            _ => Who::Address(self.address_key(&Destination::Email(address.clone()))),
+        let key = self.address_key(&Destination::Email(address.clone()));
+        let (who, sent_to) = match &message.to {
+            Some(Recipient::User(user)) => (Who::User(*user), Some(key)),
+            _ => (Who::Address(key), None),
         };
         let category = message.category.clone();
-        let unwanted = Unwanted { who, category, channel: Medium::Email.as_str().to_owned() };
+        let unwanted = Unwanted { who, category, channel: Medium::Email.as_str().to_owned(), sent_to };
         let payload = serde_json::to_vec(&unwanted).unwrap_or_default();
         let tag = hmac::sign(&self.unsubscribe_key(), &payload);
         let token = [tag.as_ref(), payload.as_slice()].concat();
@@ -82,7 +86,8 @@ impl Service {
         hmac::Key::new(hmac::HMAC_SHA256, &self.master_key.derive("notifications.unsubscribe"))
     }
 
-    /// Switches off what a token is for; once more changes nothing.
+    /// Switches off what a token is for; once more changes nothing. What a person switches off so does not come to the
+    /// address of that mail either, when somebody sends to the address alone.
     ///
     /// # Errors
     /// When it is not one of ours.
@@ -90,10 +95,15 @@ impl Service {
         let unwanted = self.read_unsubscribe(token)?;
         let medium = Medium::from_word(&unwanted.channel).ok_or(Error::BadUnsubscribe)?;
         match &unwanted.who {
-            Who::User(user) => self.switch_off(caller, *user, &unwanted.category, medium).await?,
+            Who::User(user) => {
+                let address = unwanted.sent_to.clone().map(|key| Address { key, medium });
+                self.switch_off(caller, *user, &unwanted.category, medium, address.as_ref()).await?;
+            }
             Who::Address(key) => {
-                let address = Address { key: key.clone(), medium };
-                self.suppress(caller, &address, &unwanted.category).await?;
+                let (address, now) = (Address { key: key.clone(), medium }, self.clock.now());
+                let category = &unwanted.category;
+                let work = async |tx: &mut DbConn| suppress(tx, now, caller, &address, category).await;
+                self.db.transaction(work).await?;
             }
         }
         Ok(unwanted)
@@ -105,6 +115,7 @@ impl Service {
         user: UserId,
         category: &str,
         medium: Medium,
+        address: Option<&Address>,
     ) -> Result<(), Error> {
         // Of somebody who is gone nothing is kept, also not this.
         if self.auth.find_account(caller, FindAccount { user }).await?.is_none() {
@@ -112,36 +123,45 @@ impl Service {
         }
         for _ in 0..TRIES {
             let before = preferences::find(&mut *self.db.read().await?, user).await?;
-            if !is_on(&before.choices, category, medium) {
-                return Ok(());
-            }
+            let was_on = is_on(&before.choices, category, medium);
             let mut choices = before.choices.clone();
             choices.entry(category.to_owned()).or_default().insert(medium.as_str().to_owned(), false);
             let now = self.clock.now();
-            let work = async |tx: &mut DbConn| change(tx, now, caller, user, &before, &choices).await;
+            let work = async |tx: &mut DbConn| {
+                if was_on && !change(tx, now, caller, user, &before, &choices).await? {
+                    return Ok::<_, db::Error>(false);
+                }
+                if let Some(address) = address {
+                    suppress(tx, now, caller, address, category).await?;
+                }
+                Ok(true)
+            };
             if self.db.transaction(work).await? {
                 return Ok(());
             }
         }
         Err(Error::Busy)
     }
+}
 
-    async fn suppress(&self, caller: &Caller, address: &Address, category: &str) -> Result<(), Error> {
-        let now = self.clock.now();
-        let work = async |tx: &mut DbConn| {
-            if !suppressions::unsubscribe(tx, address, category, now).await? {
-                return Ok(());
-            }
-            let entry = Entry {
-                action: "notifications.address.unsubscribed",
-                outcome: Outcome::Succeeded,
-                subject_type: "address",
-                subject_id: address.key.clone(),
-                before: None,
-                after: Some(json!({ "category": category, "channel": address.medium.as_str() })),
-            };
-            Ok::<_, Error>(audit::record(tx, now, caller, entry).await?)
-        };
-        self.db.transaction(work).await
+/// Remembers that an address wants nothing of a category.
+async fn suppress(
+    tx: &mut DbConn,
+    now: Time,
+    caller: &Caller,
+    address: &Address,
+    category: &str,
+) -> db::Result<()> {
+    if !suppressions::unsubscribe(tx, address, category, now).await? {
+        return Ok(());
     }
+    let entry = Entry {
+        action: "notifications.address.unsubscribed",
+        outcome: Outcome::Succeeded,
+        subject_type: "address",
+        subject_id: address.key.clone(),
+        before: None,
+        after: Some(json!({ "category": category, "channel": address.medium.as_str() })),
+    };
+    audit::record(tx, now, caller, entry).await
 }

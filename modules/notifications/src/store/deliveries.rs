@@ -6,7 +6,7 @@
 //! Rows are locked in one order: delivery, tries, message. So no two workers wait for each other.
 
 use contracts::{NotificationId, Time};
-use diesel::dsl::{count_star, exists, not};
+use diesel::dsl::{AsSelect, count_star, exists, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use platform::db::{Db, DbConn, Result, SkipLockedExt};
@@ -19,9 +19,9 @@ use crate::schema::{notifications_attempts as attempts, notifications_deliveries
 struct Row {
     id: DeliveryId,
     message_id: NotificationId,
-    channel: Medium,
-    state: DeliveryState,
-    reason: Option<Reason>,
+    channel: String,
+    state: String,
+    reason: Option<String>,
     attempts: i64,
     last_attempt: i64,
     due_at: Option<Time>,
@@ -34,6 +34,7 @@ struct Row {
     provider_ref: Option<String>,
     segments: Option<i64>,
     receipt_at: Option<Time>,
+    urgent: bool,
 }
 
 impl From<&Delivery> for Row {
@@ -41,9 +42,9 @@ impl From<&Delivery> for Row {
         Self {
             id: delivery.id,
             message_id: delivery.message,
-            channel: delivery.medium,
-            state: delivery.state,
-            reason: delivery.reason,
+            channel: delivery.medium.as_str().to_owned(),
+            state: delivery.state.as_str().to_owned(),
+            reason: delivery.reason.map(|reason| reason.as_str().to_owned()),
             attempts: delivery.attempts,
             last_attempt: delivery.last_attempt,
             due_at: delivery.due_at,
@@ -56,18 +57,22 @@ impl From<&Delivery> for Row {
             provider_ref: delivery.provider_ref.clone(),
             segments: delivery.segments,
             receipt_at: delivery.receipt_at,
+            urgent: delivery.urgent,
         }
     }
 }
 
-impl From<Row> for Delivery {
-    fn from(row: Row) -> Self {
-        Self {
+impl Row {
+    /// None when only a newer version knows its channel or its state. A reason that only a newer version knows is left out:
+    /// the sentence says the same.
+    fn delivery(self) -> Option<Delivery> {
+        let row = self;
+        Some(Delivery {
             id: row.id,
             message: row.message_id,
-            medium: row.channel,
-            state: row.state,
-            reason: row.reason,
+            medium: Medium::from_word(&row.channel)?,
+            state: DeliveryState::from_word(&row.state)?,
+            reason: row.reason.as_deref().and_then(Reason::from_word),
             attempts: row.attempts,
             last_attempt: row.last_attempt,
             due_at: row.due_at,
@@ -80,7 +85,8 @@ impl From<Row> for Delivery {
             provider_ref: row.provider_ref,
             segments: row.segments,
             receipt_at: row.receipt_at,
-        }
+            urgent: row.urgent,
+        })
     }
 }
 
@@ -92,8 +98,8 @@ struct AttemptRow {
     number: i64,
     started_at: Time,
     finished_at: Option<Time>,
-    outcome: Option<Outcome>,
-    reason: Option<Reason>,
+    outcome: Option<String>,
+    reason: Option<String>,
     provider: Option<String>,
     detail: Option<String>,
 }
@@ -111,23 +117,49 @@ pub(crate) async fn left(c: &mut DbConn) -> Result<i64> {
     Ok(left)
 }
 
-/// When the first of those that are left is due; none when none is left.
-pub(crate) async fn first_due(c: &mut DbConn) -> Result<Option<Time>> {
-    let first = deliveries::table.select(diesel::dsl::min(deliveries::due_at)).first(c).await?;
-    Ok(first)
+/// When the first of those that are left is due, or of the urgent ones among them; none when none is left.
+pub(crate) async fn first_due(c: &mut DbConn, only_urgent: bool) -> Result<Option<Time>> {
+    let first: Option<Option<Time>> = match only_urgent {
+        true => first_urgent().first(c).await.optional()?,
+        false => first_of_all().first(c).await.optional()?,
+    };
+    Ok(first.flatten())
 }
 
-/// At most `limit` deliveries that are due and that no other worker is claiming right now, the longest due first.
-pub(crate) async fn due(c: &mut DbConn, now: Time, limit: i64) -> Result<Vec<Delivery>> {
-    let rows: Vec<Row> = deliveries::table
+#[diesel::dsl::auto_type]
+fn first_of_all() -> _ {
+    deliveries::table
+        .filter(deliveries::due_at.is_not_null())
+        .order(deliveries::due_at)
+        .select(deliveries::due_at)
+}
+
+#[diesel::dsl::auto_type]
+fn first_urgent() -> _ {
+    first_of_all().filter(deliveries::urgent.eq(true))
+}
+
+/// At most `limit` deliveries, urgent or not, that are due and that no other worker is claiming right now, the longest due
+/// first.
+pub(crate) async fn due(c: &mut DbConn, now: Time, urgent: bool, limit: i64) -> Result<Vec<Delivery>> {
+    let rows: Vec<Row> = due_query(now, urgent, limit).skip_locked_rows().load(c).await?;
+    Ok(rows.into_iter().filter_map(Row::delivery).collect())
+}
+
+/// What only a newer version knows how to send is left to it.
+#[diesel::dsl::auto_type]
+fn due_query(now: Time, urgent: bool, limit: i64) -> _ {
+    let channels: Vec<Medium> = Medium::ALL.to_vec();
+    let states: Vec<DeliveryState> = vec![DeliveryState::Queued, DeliveryState::Sending];
+    let row: AsSelect<Row, Db> = Row::as_select();
+    deliveries::table
+        .filter(deliveries::urgent.eq(urgent))
         .filter(deliveries::due_at.le(now))
+        .filter(deliveries::state.eq_any(states))
+        .filter(deliveries::channel.eq_any(channels))
         .order((deliveries::due_at, deliveries::id))
         .limit(limit)
-        .select(Row::as_select())
-        .skip_locked_rows()
-        .load(c)
-        .await?;
-    Ok(rows.into_iter().map(Delivery::from).collect())
+        .select(row)
 }
 
 /// Ends every claim: what is being sent is due now.
@@ -308,7 +340,7 @@ pub(crate) async fn admit(c: &mut DbConn, id: DeliveryId) -> Result<bool> {
 /// One delivery, or none.
 pub(crate) async fn find(c: &mut DbConn, id: DeliveryId) -> Result<Option<Delivery>> {
     let row: Option<Row> = deliveries::table.find(id).select(Row::as_select()).first(c).await.optional()?;
-    Ok(row.map(Delivery::from))
+    Ok(row.and_then(Row::delivery))
 }
 
 /// What a receipt says of a delivery.
@@ -354,7 +386,7 @@ pub(crate) async fn of_messages(c: &mut DbConn, messages: Vec<NotificationId>) -
         .select(Row::as_select())
         .load(c)
         .await?;
-    Ok(rows.into_iter().map(Delivery::from).collect())
+    Ok(rows.into_iter().filter_map(Row::delivery).collect())
 }
 
 /// The deliveries of a message, by channel.
@@ -365,7 +397,27 @@ pub(crate) async fn of_message(c: &mut DbConn, message: NotificationId) -> Resul
         .select(Row::as_select())
         .load(c)
         .await?;
-    Ok(rows.into_iter().map(Delivery::from).collect())
+    Ok(rows.into_iter().filter_map(Row::delivery).collect())
+}
+
+/// The states of a message's deliveries. What only a newer version calls so is not over for this one.
+pub(crate) async fn states_of_message(c: &mut DbConn, message: NotificationId) -> Result<Vec<DeliveryState>> {
+    let words: Vec<String> = deliveries::table
+        .filter(deliveries::message_id.eq(message))
+        .select(deliveries::state)
+        .load(c)
+        .await?;
+    let state = |word: String| DeliveryState::from_word(&word).unwrap_or(DeliveryState::Queued);
+    Ok(words.into_iter().map(state).collect())
+}
+
+/// The ids of the deliveries of these messages.
+pub(crate) async fn ids_of_messages(
+    c: &mut DbConn,
+    messages: Vec<NotificationId>,
+) -> Result<Vec<DeliveryId>> {
+    let its = deliveries::table.filter(deliveries::message_id.eq_any(messages));
+    Ok(its.select(deliveries::id).load(c).await?)
 }
 
 /// The tries of these deliveries, in order.
@@ -381,8 +433,8 @@ pub(crate) async fn attempts_of(c: &mut DbConn, ids: Vec<DeliveryId>) -> Result<
         number: row.number,
         started_at: row.started_at,
         finished_at: row.finished_at,
-        outcome: row.outcome,
-        reason: row.reason,
+        outcome: row.outcome.as_deref().and_then(Outcome::from_word),
+        reason: row.reason.as_deref().and_then(Reason::from_word),
         provider: row.provider,
         detail: row.detail,
     };
@@ -401,3 +453,7 @@ pub(crate) async fn is_open(c: &mut DbConn, delivery: DeliveryId, number: i64) -
 pub(crate) async fn delete(c: &mut DbConn, ids: Vec<DeliveryId>) -> Result<usize> {
     Ok(diesel::delete(deliveries::table.filter(deliveries::id.eq_any(ids))).execute(c).await?)
 }
+
+#[cfg(test)]
+#[path = "plans.rs"]
+mod plans;

@@ -22,9 +22,9 @@ struct Row {
     about_user: Option<UserId>,
     template: String,
     locale: Option<String>,
-    data: Json<Map<String, Value>>,
+    data: Json<Value>,
     category: String,
-    state: MessageState,
+    state: String,
     deduplication_key: Option<String>,
     created_at: Time,
     updated_at: Time,
@@ -33,9 +33,10 @@ struct Row {
 impl Row {
     fn of(message: &Message, kept: Kept<'_>) -> Self {
         let (to_user, to_address, to_phone) = match &message.to {
-            Recipient::User(user) => (Some(*user), None, None),
-            Recipient::Email(address) => (None, Some(address.as_str().to_owned()), None),
-            Recipient::Phone(number) => (None, None, Some(number.as_str().to_owned())),
+            Some(Recipient::User(user)) => (Some(*user), None, None),
+            Some(Recipient::Email(address)) => (None, Some(address.as_str().to_owned()), None),
+            Some(Recipient::Phone(number)) => (None, None, Some(number.as_str().to_owned())),
+            None => (None, None, None),
         };
         Self {
             id: message.id,
@@ -46,41 +47,42 @@ impl Row {
             about_user: message.about,
             template: message.template.clone(),
             locale: message.locale.clone(),
-            data: Json(message.data.clone()),
+            data: Json(Value::Object(message.data.clone())),
             category: message.category.clone(),
-            state: message.state,
+            state: message.state.as_str().to_owned(),
             deduplication_key: kept.deduplication_key.map(str::to_owned),
             created_at: message.created_at,
             updated_at: message.updated_at,
         }
     }
 
-    fn message(self) -> Result<Message> {
+    /// Whatever stands in it, so that one row that can't be read holds up no other. An address may have been kept under a
+    /// laxer rule, and what a newer version calls the state of a message is not over for this one.
+    fn message(self) -> Message {
         let to = match (self.to_user, self.to_address, self.to_phone) {
-            (Some(user), _, _) => Recipient::User(user),
-            (None, Some(address), _) => Recipient::Email(EmailAddress::parse(&address).map_err(unread)?),
+            (Some(user), _, _) => Some(Recipient::User(user)),
+            (None, Some(address), _) => EmailAddress::parse(&address).ok().map(Recipient::Email),
             (None, None, number) => {
-                Recipient::Phone(PhoneNumber::parse(&number.unwrap_or_default()).map_err(unread)?)
+                PhoneNumber::parse(&number.unwrap_or_default()).ok().map(Recipient::Phone)
             }
         };
-        Ok(Message {
+        let data = match self.data.0 {
+            Value::Object(data) => data,
+            _ => Map::new(),
+        };
+        Message {
             id: self.id,
             to,
             about: self.about_user,
             template: self.template,
             locale: self.locale,
-            data: self.data.0,
+            data,
             category: self.category,
-            state: self.state,
+            state: MessageState::from_word(&self.state).unwrap_or(MessageState::Queued),
             created_at: self.created_at,
             updated_at: self.updated_at,
-        })
+        }
     }
-}
-
-/// A stored address was parsed once; a rule that became stricter since is told without the address.
-fn unread(rule: impl std::error::Error + Send + Sync + 'static) -> platform::db::Error {
-    diesel::result::Error::DeserializationError(Box::new(rule)).into()
 }
 
 /// What is kept with a message and not read back.
@@ -125,14 +127,14 @@ pub(crate) async fn by_deduplication_key(c: &mut DbConn, key: &str) -> Result<No
 /// One message, or none.
 pub(crate) async fn find(c: &mut DbConn, id: NotificationId) -> Result<Option<Message>> {
     let row: Option<Row> = messages::table.find(id).select(Row::as_select()).first(c).await.optional()?;
-    row.map(Row::message).transpose()
+    Ok(row.map(Row::message))
 }
 
 /// The messages with these ids, in no order.
 pub(crate) async fn find_many(c: &mut DbConn, ids: Vec<NotificationId>) -> Result<Vec<Message>> {
     let rows: Vec<Row> =
         messages::table.filter(messages::id.eq_any(ids)).select(Row::as_select()).load(c).await?;
-    rows.into_iter().map(Row::message).collect()
+    Ok(rows.into_iter().map(Row::message).collect())
 }
 
 /// At most `limit` messages, newest first.
@@ -160,7 +162,7 @@ pub(crate) async fn page(c: &mut DbConn, filter: Filter, limit: i64) -> Result<V
         query = query.filter(messages::id.lt(before));
     }
     let rows: Vec<Row> = query.order(messages::id.desc()).limit(limit).load(c).await?;
-    rows.into_iter().map(Row::message).collect()
+    Ok(rows.into_iter().map(Row::message).collect())
 }
 
 /// Marks what became of a message.
@@ -201,7 +203,7 @@ pub(crate) async fn of_person(c: &mut DbConn, user: UserId, limit: i64) -> Resul
         .select(Row::as_select())
         .load(c)
         .await?;
-    rows.into_iter().map(Row::message).collect()
+    Ok(rows.into_iter().map(Row::message).collect())
 }
 
 /// The ids of the messages to a person, about one, or to the address that the key stands for.

@@ -282,6 +282,45 @@ both_engines! {
         assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
     }
 
+    async fn a_few_people_can_not_take_every_stream(db: Database) {
+        let mut world = World::new(db);
+        (world.settings.stream.per_person, world.settings.stream.per_process) = (3, 4);
+        let (_, _, mia) = person(&mut world);
+        let token = |address: &str| {
+            let user = world.auth.add_account(address).id;
+            world.gate.token_of(user, world.auth.add_session(user))
+        };
+        let (eve, ann, bob, joe) = (token("eve@e.org"), token("ann@e.org"), token("bob@e.org"), token("joe@e.org"));
+        let service = world.service();
+        let open = |token: &str| {
+            let token = token.to_owned();
+            let (world, service) = (&world, &service);
+            async move { Listening::open(world, service, &token, "/api/v1/inbox/stream", None).await }
+        };
+        let mut hers = Vec::new();
+        for _ in 0..3 {
+            hers.push(open(&mia).await);
+            hers.last_mut().unwrap().next().await;
+        }
+        let mut others = vec![open(&eve).await, open(&ann).await, open(&bob).await];
+        for stream in &mut others {
+            assert_eq!(stream.status, StatusCode::OK);
+            assert!(stream.next().await.is_some());
+        }
+        let mut last = hers.pop().unwrap();
+        for stream in &mut hers {
+            assert_eq!(stream.next().await, None, "her oldest ones make place");
+        }
+        for token in [&mia, &eve, &joe] {
+            let refused = open(token).await;
+            assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "nobody has several more");
+        }
+        drop(others.pop());
+        assert_eq!(open(&joe).await.status, StatusCode::OK, "a place is given back");
+        service.end_streams();
+        assert_eq!(last.next().await, None);
+    }
+
     async fn streams_are_few_live_and_end_with_the_process(db: Database) {
         let mut world = World::new(db);
         world.settings.stream.per_person = 2;

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use contracts::Caller;
+use contracts::auth::{PasswordChanged, PasswordResetRequested};
+use contracts::notifications::{Notifications, Recipient, SendNotification};
 use notifications::{Failure, Limits, Reason, SmsProvider};
 use platform::db::Database;
 use serde_json::json;
@@ -10,7 +13,7 @@ use testkit::sms_gateway::{Answer, SmsGateway};
 
 use crate::providers::{plain, texting, to_phone, twilio};
 use crate::receipts::{SECRET, texted, twilio_says};
-use crate::world::{Hand, World, deliver_all};
+use crate::world::{Hand, World, data, deliver_all};
 
 /// How many of these messages left, and what held back the others.
 async fn left(
@@ -40,6 +43,14 @@ async fn again(world: &World, service: &std::sync::Arc<notifications::Service>, 
     deliver_all(service).await;
 }
 
+impl World {
+    /// How many mails with a link came.
+    async fn with_links(&self, service: &std::sync::Arc<notifications::Service>) -> usize {
+        let mails = self.mails(service).await;
+        mails.iter().filter(|mail| mail["links"] != json!([])).count()
+    }
+}
+
 /// Fails so many times, then takes everything.
 fn failing(times: usize, failure: fn() -> Failure) -> Hand {
     let asked = std::sync::atomic::AtomicUsize::new(0);
@@ -58,10 +69,53 @@ both_engines! {
         assert_eq!(left(&world, &service, &general).await, (3, vec!["over_limit".to_owned()]));
         let secure = vec![json!({ "to": { "email": "mia@example.org" }, "category": "security" }); 7];
         assert_eq!(left(&world, &service, &secure).await, (5, vec!["over_limit".to_owned()]), "security has a bucket of its own");
+        let user = world.auth.add_account("mia@example.org").id;
+        let resets = [(); 6].map(|()| PasswordResetRequested { user, request: world.auth.open_request() });
+        for reset in &resets {
+            world.hear(&service, reset).await;
+            deliver_all(&service).await;
+        }
+        assert_eq!(world.with_links(&service).await, 5, "and so has Doorward itself");
         let other = vec![json!({ "to": { "email": "eve@example.org" } })];
         assert_eq!(left(&world, &service, &other).await.0, 1);
         world.clock.advance(Duration::from_secs(3_600));
         assert_eq!(left(&world, &service, &general[..3]).await.0, 3);
+    }
+
+    async fn announcements_about_security_hold_back_no_password_reset(db: Database) {
+        let world = World::new(db);
+        let service = world.service();
+        let user = world.auth.add_account("mia@example.org").id;
+        for _ in 0..301 {
+            let ask = SendNotification {
+                to: Recipient::User(user),
+                template: "announcement".to_owned(),
+                data: data("Alarm"),
+                channels: Some(vec!["email".to_owned()]),
+                category: "security".to_owned(),
+                deduplication_key: None,
+            };
+            service.send(&Caller::module("test"), ask).await.unwrap();
+        }
+        deliver_all(&service).await;
+        let over = world.ask(&service, actix_web::http::Method::GET, "/api/v1/notifications?state=suppressed", None).await;
+        assert_eq!(over.body["items"].as_array().unwrap().len(), 1, "the limit is spent");
+        world.hear(&service, &PasswordResetRequested { user, request: world.auth.open_request() }).await;
+        deliver_all(&service).await;
+        assert_eq!(world.with_links(&service).await, 1);
+    }
+
+    async fn announcements_fill_no_inbox_for_notices_of_doorward(db: Database) {
+        let mut world = World::new(db);
+        world.settings.limits = Limits { inbox: 1, ..Limits::default() };
+        let service = world.service();
+        let user = world.auth.add_account("mia@example.org").id;
+        let news = vec![json!({ "to": { "user_id": user }, "channels": ["inbox"] }); 2];
+        assert_eq!(left(&world, &service, &news).await, (1, vec!["over_limit".to_owned()]));
+        world.hear(&service, &PasswordChanged { user, reset: false }).await;
+        deliver_all(&service).await;
+        let inbox = world.ask_as(&service, user, actix_web::http::Method::GET, "/api/v1/inbox", None).await;
+        assert_eq!(inbox.body["items"][0]["subject"], "Your password was changed");
     }
 
     async fn what_was_over_the_limit_can_be_sent_later_by_hand(db: Database) {

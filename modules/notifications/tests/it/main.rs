@@ -20,6 +20,7 @@ mod limits;
 mod mailbox;
 mod preferences;
 mod providers;
+mod queue;
 mod receipts;
 mod smtp;
 mod store;

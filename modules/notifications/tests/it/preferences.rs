@@ -179,6 +179,43 @@ both_engines! {
         assert_eq!(send("eve@example.org", "marketing").await, "");
     }
 
+    async fn what_a_person_switched_off_by_a_link_does_not_come_to_the_bare_address_either(db: Database) {
+        let trap = MailTrap::start().await;
+        let world = World::mailing(db, &trap);
+        let service = world.service();
+        let user = world.auth.add_account("mia@example.org").id;
+        let to_address = async |category: &str| {
+            let id = world.send(&service, &json!({ "to": { "email": "mia@example.org" }, "category": category })).await;
+            deliver_all(&service).await;
+            world.fate(&service, &id).await.1
+        };
+        assert_eq!(fate(&world, &service, user, "email", "marketing").await, "sent");
+        let link = link(&trap);
+        assert_eq!(to_address("marketing").await, "");
+        for _ in 0..2 {
+            assert_eq!(click(&world, &service, &link, ONE_CLICK).await.status, StatusCode::OK);
+        }
+        assert_eq!(to_address("marketing").await, "unsubscribed");
+        assert_eq!((to_address("general").await, to_address("security").await), (String::new(), String::new()));
+        put(&world, &service, user, json!({})).await;
+        assert_eq!(fate(&world, &service, user, "email", "marketing").await, "sent", "the account decides by preferences");
+    }
+
+    async fn a_link_counts_for_the_address_also_when_the_person_has_switched_off_such_mails_before(db: Database) {
+        let trap = MailTrap::start().await;
+        let world = World::mailing(db, &trap);
+        let service = world.service();
+        let user = world.auth.add_account("mia@example.org").id;
+        assert_eq!(fate(&world, &service, user, "email", "marketing").await, "sent");
+        let link = link(&trap);
+        put(&world, &service, user, json!({ "marketing": { "email": false } })).await;
+        assert_eq!(click(&world, &service, &link, ONE_CLICK).await.status, StatusCode::OK);
+        let id = world.send(&service, &json!({ "to": { "email": "mia@example.org" }, "category": "marketing" })).await;
+        deliver_all(&service).await;
+        assert_eq!(world.fate(&service, &id).await.1, "unsubscribed");
+        assert_eq!(world.ask_as(&service, user, Method::GET, PATH, None).await.header("etag"), "\"1\"", "decided once");
+    }
+
     async fn mails_about_security_carry_no_such_link(db: Database) {
         let trap = MailTrap::start().await;
         let world = World::mailing(db, &trap);

@@ -27,7 +27,8 @@ struct Kept {
     row: String,
 }
 
-async fn count(c: &mut DbConn, table: &str) -> i64 {
+/// How many rows a table has, or so many of them as a condition after its name says.
+pub(crate) async fn count(c: &mut DbConn, table: &str) -> i64 {
     let found: Counted =
         diesel::sql_query(format!("SELECT count(*) AS count FROM {table}")).get_result(c).await.unwrap();
     found.count

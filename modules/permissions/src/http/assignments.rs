@@ -227,7 +227,8 @@ pub(super) async fn get_role_assignment(
 
 /// Takes a role away: the very next decision knows.
 ///
-/// The last administrator stays. For those with the right `role-assignments:write`.
+/// The last administrator stays. For those with the right `role-assignments:write`, who must hold everything the role
+/// allows, everywhere and as long, unless it is their own assignment or one that has ended.
 #[utoipa::path(
     tag = "permissions",
     params(("id" = String, Path, description = "The assignment's id.")),

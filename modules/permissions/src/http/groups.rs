@@ -143,7 +143,8 @@ pub(super) async fn get_group(
 
 /// Gives a group another name and description.
 ///
-/// For those with the right `groups:write`.
+/// For those with the right `groups:write`, who must hold everything that being in the group brings, everywhere and as
+/// long.
 #[utoipa::path(
     tag = "permissions",
     params(
@@ -171,7 +172,8 @@ pub(super) async fn put_group(
 
 /// Deletes a group, with what it holds and who is in it: the very next decision knows.
 ///
-/// The last administrator stays. For those with the right `groups:write`.
+/// The last administrator stays. For those with the right `groups:write`, who must hold everything that being in the
+/// group brings, everywhere and as long.
 #[utoipa::path(
     tag = "permissions",
     params(

@@ -120,7 +120,8 @@ pub(super) async fn put_group_member(
 
 /// Takes a user or a group out of a group: the very next decision knows. Doing it twice changes nothing.
 ///
-/// The last administrator stays. For those with the right `groups:write`.
+/// The last administrator stays. For those with the right `groups:write`, who must hold everything that being in the
+/// group brings, everywhere and as long, unless it is themselves whom they take out.
 #[utoipa::path(
     tag = "permissions",
     params(

@@ -182,7 +182,7 @@ pub(super) async fn get_role(
 
 /// Gives a role a new state, for everybody who holds it at once.
 ///
-/// For those with the right `roles:write`, who must hold everything the role then allows.
+/// For those with the right `roles:write`, who must hold everything the role allows until then and from then on.
 #[utoipa::path(
     tag = "permissions",
     params(
@@ -210,7 +210,7 @@ pub(super) async fn put_role(
 
 /// Deletes a role that nobody holds and no role inherits.
 ///
-/// For those with the right `roles:write`.
+/// For those with the right `roles:write`, who must hold everything the role allows.
 #[utoipa::path(
     tag = "permissions",
     params(

@@ -31,7 +31,7 @@ impl Service {
                 free(&draft.name, policy.roles.get(draft.name.as_str()))?;
                 let role = draft.into_role(None, now);
                 policy.roles.check(&role).map_err(Error::Graph)?;
-                grant::check(tx, caller, &policy, &policy.roles.closure(&role), None, now).await?;
+                grant::check_role(tx, caller, &policy, None, &role, now).await?;
                 store::roles::insert(tx, &role).await?;
                 let fact = RoleCreated { role: role.name.to_string() };
                 outbox::publish(tx, now, caller, &fact).await?;

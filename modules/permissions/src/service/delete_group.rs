@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::model::Holder;
-use crate::service::{Service, assignments, guard, members, record};
+use crate::service::{Service, assignments, grant, guard, members, policy, record};
 use crate::store;
 use contracts::permissions::GroupDeleted;
 use contracts::{Caller, GroupId};
@@ -11,7 +11,8 @@ use platform::http::IfMatch;
 use platform::outbox;
 
 impl Service {
-    /// Deletes the group, unless nobody would be left who is administrator.
+    /// Deletes the group, unless the caller does not hold what being in it brings, or nobody would be left who is
+    /// administrator.
     ///
     /// Its assignments, and its own memberships in other groups, are told one by one. Those who were in it are not: there
     /// may be very many, and what they lose is what the group held.
@@ -27,6 +28,8 @@ impl Service {
             let before = guard::before(tx).await?;
             let group = store::groups::find(tx, id).await?.ok_or(Error::GroupNotFound)?;
             state.check(group.revision)?;
+            let policy = policy::read(tx).await?;
+            grant::check_group(tx, caller, &policy, id, now).await?;
             for assignment in store::assignments::of_subject(tx, Holder::Group(id)).await? {
                 assignments::remove(tx, now, caller, assignment.id).await?;
             }

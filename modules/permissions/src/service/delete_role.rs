@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::model::RoleName;
-use crate::service::{Service, policy, record, roles};
+use crate::service::{Service, grant, policy, record, roles};
 use crate::store;
 use contracts::Caller;
 use contracts::permissions::RoleDeleted;
@@ -12,6 +12,9 @@ use platform::outbox;
 
 impl Service {
     /// Deletes the role. Assignments of it that have ended go with it; one that lasts keeps it.
+    ///
+    /// Though nobody loses anything by it, the caller must hold what the role allows: whoever deletes a role may make
+    /// another one of its name.
     pub(crate) async fn delete_role(
         &self,
         caller: &Caller,
@@ -25,6 +28,7 @@ impl Service {
             let role = policy.roles.get(name.as_str()).ok_or(Error::RoleNotFound)?;
             roles::changeable(role)?;
             state.check(role.revision)?;
+            grant::check(tx, caller, &policy, &policy.roles.closure(role), None, now).await?;
             let used =
                 !policy.roles.heirs(name).is_empty() || store::assignments::is_held(tx, name, now).await?;
             unused(used)?;

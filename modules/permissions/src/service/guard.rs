@@ -37,14 +37,19 @@ async fn look(tx: &mut DbConn) -> db::Result<Certainty> {
     if administrators::any_user(tx, Wanted::Proven).await? {
         return Ok(Certainty::Proven);
     }
-    let groups = administrators::groups(tx).await?;
-    let inside = if groups.is_empty() { groups } else { policy::read(tx).await?.groups.below(&groups) };
+    let inside = groups(tx).await?;
     if any_member(tx, &inside, Wanted::Proven).await? {
         return Ok(Certainty::Proven);
     }
     let unproven = administrators::any_user(tx, Wanted::Anybody).await?
         || any_member(tx, &inside, Wanted::Anybody).await?;
     Ok(if unproven { Certainty::Unproven } else { Certainty::Nobody })
+}
+
+/// The groups in which one is administrator everywhere and for ever: they were given it, or are inside of one that was.
+pub(super) async fn groups(c: &mut DbConn) -> db::Result<Vec<GroupId>> {
+    let given = administrators::groups(c).await?;
+    Ok(if given.is_empty() { given } else { policy::read(c).await?.groups.below(&given) })
 }
 
 async fn any_member(tx: &mut DbConn, groups: &[GroupId], wanted: Wanted) -> db::Result<bool> {

@@ -32,7 +32,8 @@ impl Service {
         self.memory.changing_holder(who, self.db.transaction(work)).await
     }
 
-    /// Sees to it that somebody is not in a group, unless nobody would be left who is administrator.
+    /// Sees to it that somebody is not in a group, unless nobody would be left who is administrator. Whoever takes others
+    /// out must hold what being in the group brings.
     pub(crate) async fn remove_member(
         &self,
         caller: &Caller,
@@ -44,6 +45,10 @@ impl Service {
             lock(tx, who).await?;
             let before = guard::before(tx).await?;
             store::groups::find(tx, group).await?.ok_or(Error::GroupNotFound)?;
+            if !grant::is_caller(caller, who) {
+                let policy = policy::read(tx).await?;
+                grant::check_group(tx, caller, &policy, group, now).await?;
+            }
             if let Some(member) = store::members::delete(tx, group, who).await? {
                 tell_removed(tx, now, caller, &member).await?;
             }

@@ -6,7 +6,7 @@ use crate::service::{Service, assignments, members};
 use crate::store;
 use contracts::{Caller, EventId, UserId};
 use platform::db::DbConn;
-use platform::{audit, inbox};
+use platform::{forgotten, inbox};
 
 impl Service {
     /// Removes the person's assignments, memberships and standing; once for each event.
@@ -20,7 +20,6 @@ impl Service {
         caller: &Caller,
         user: UserId,
     ) -> Result<(), Error> {
-        platform::forget_copies(&self.db, user).await?;
         let now = self.clock.now();
         let who = Holder::User(user);
         let work = async |tx: &mut DbConn| {
@@ -36,7 +35,7 @@ impl Service {
             }
             store::standings::resume(tx, user).await?;
             store::standings::disprove(tx, user).await?;
-            audit::forget_person(tx, user).await?;
+            forgotten::note(tx, user, now).await?;
             Ok(())
         };
         self.memory.changing_user(user, self.db.transaction(work)).await?;

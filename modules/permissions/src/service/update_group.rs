@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::model::{Group, GroupDraft};
 use crate::service::create_group::name_taken;
-use crate::service::{Service, record};
+use crate::service::{Service, grant, policy, record};
 use crate::store;
 use contracts::permissions::GroupUpdated;
 use contracts::{Caller, GroupId};
@@ -13,6 +13,8 @@ use platform::outbox;
 
 impl Service {
     /// Writes the group's new state, if it is still in one that the caller means.
+    ///
+    /// The caller must hold what being in the group brings: those who put people into groups go by the name.
     pub(crate) async fn update_group(
         &self,
         caller: &Caller,
@@ -25,6 +27,8 @@ impl Service {
             store::graph::advance(tx).await?;
             let before = store::groups::find(tx, id).await?.ok_or(Error::GroupNotFound)?;
             state.check(before.revision)?;
+            let policy = policy::read(tx).await?;
+            grant::check_group(tx, caller, &policy, id, now).await?;
             let group = draft.into_group(id, Some(&before), now);
             store::groups::update(tx, &group).await.map_err(name_taken)?;
             let fact = GroupUpdated { group: id, name: group.name.to_string() };

@@ -13,8 +13,8 @@ use platform::outbox;
 impl Service {
     /// Writes the role's new state, if it is still in one that the caller means.
     ///
-    /// Whoever holds the role, or one that inherits it, has the new permissions at once. That is why the caller must
-    /// hold all of them, those he leaves as they are included.
+    /// Whoever holds the role, or one that inherits it, has the new permissions at once and has lost the old ones. That is
+    /// why the caller must hold all of both, those he leaves as they are included.
     pub(crate) async fn update_role(
         &self,
         caller: &Caller,
@@ -30,7 +30,7 @@ impl Service {
             state.check(before.revision)?;
             let role = draft.into_role(Some(before), now);
             policy.roles.check(&role).map_err(Error::Graph)?;
-            grant::check(tx, caller, &policy, &policy.roles.closure(&role), None, now).await?;
+            grant::check_role(tx, caller, &policy, Some(before), &role, now).await?;
             store::roles::update(tx, &role).await?;
             let fact = RoleUpdated { role: role.name.to_string() };
             outbox::publish(tx, now, caller, &fact).await?;

@@ -7,5 +7,6 @@ mod evaluation;
 mod evaluations;
 mod grants;
 mod groups;
+mod removals;
 mod roles;
 mod search;

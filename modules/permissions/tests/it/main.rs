@@ -11,6 +11,7 @@ mod agreement;
 mod contract;
 mod http;
 mod outranking;
+mod proofs;
 mod store;
 mod world;
 

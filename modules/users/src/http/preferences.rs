@@ -52,7 +52,7 @@ pub(super) async fn get_preference(
 
 /// Replaces one's own preferences of a namespace: a JSON object of at most 16 KiB.
 ///
-/// For anybody who is logged in.
+/// What changes nothing leaves the entity tag as it is. For anybody who is logged in.
 #[utoipa::path(
     tag = "users",
     params(
@@ -73,9 +73,10 @@ pub(super) async fn put_preference(
     user: User,
     if_match: IfMatch,
     service: web::Data<Service>,
-    Path(namespace): Path<Namespace>,
+    Path(namespace): Path<String>,
     Json(value): Json<Object>,
 ) -> Result<HttpResponse, Problem> {
+    let namespace = Namespace::chosen(&namespace)?;
     let written = service.put_preference(&user.caller, user.id, &namespace, &value, &if_match).await?;
     let status = [StatusCode::OK, StatusCode::CREATED].into_iter().nth(usize::from(written.created));
     Ok(answer(status.unwrap_or(StatusCode::OK), written.preference))

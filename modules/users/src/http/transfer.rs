@@ -1,13 +1,13 @@
 //! `/api/v1/users/imports` and `/api/v1/users/exports`: many users at once, for administrators.
 
 use actix_web::http::header;
-use actix_web::web::{Bytes, Payload};
+use actix_web::web::Bytes;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, Responder, get, post, web};
 use contracts::{Error, Time};
 use futures_util::{Stream, TryStreamExt};
 use platform::http::{
-    Allowed, BodyProblems, ConflictProblem, Cursors, Json, Limit, NotFoundProblem, Page, PageQuery, Path,
-    Problem, Query, RightProblems,
+    Allowed, BodyProblems, ConflictProblem, Cursors, Interrupted, Json, Limit, NotFoundProblem, Page,
+    PageQuery, Path, Problem, Query, RightProblems, Upload,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -85,7 +85,8 @@ struct ImportView {
     rows: i64,
     /// Users that were made.
     created: i64,
-    /// Users that were there already, of whom only was added what their profile did not say.
+    /// Users that were there already, of whom only was added what their profile did not say; nothing to those who may do
+    /// more than the caller.
     present: i64,
     /// Rows that were not taken over.
     refused: i64,
@@ -135,10 +136,17 @@ fn importing(request: &HttpRequest, query: &ImportQuery) -> Result<Importing, Pr
     Ok(Importing { format, dry_run: query.dry_run, resume: query.resume })
 }
 
-fn pieces(body: Payload) -> impl Stream<Item = contracts::Result<Bytes>> + Unpin {
-    let ended =
-        "The body ended before it was complete. What was taken until then stays; send it again with resume.";
-    body.map_err(move |_| Error::invalid("platform.malformed_body", ended))
+const MALFORMED: &str = "platform.malformed_body";
+
+fn pieces(body: Upload) -> impl Stream<Item = contracts::Result<Bytes>> + Unpin {
+    let ended = "The body ended before it was complete, or nothing came for too long. What was taken until then stays; send \
+                 it again with resume.";
+    body.pieces().map_err(move |Interrupted| Error::invalid(MALFORMED, ended))
+}
+
+/// A body that can't be read is 400, as everywhere; one that breaks a rule is not.
+fn refused(error: Error) -> Problem {
+    if error.code == MALFORMED { Problem::bad_request(error) } else { error.into() }
 }
 
 /// Imports users: a body of any length, a row for each.
@@ -164,10 +172,11 @@ pub(super) async fn create_import(
     service: web::Data<Service>,
     Query(query): Query<ImportQuery>,
     request: HttpRequest,
-    body: Payload,
+    body: Upload,
 ) -> Result<Json<ImportView>, Problem> {
     let ask = importing(&request, &query)?;
-    Ok(Json(service.import_users(&allowed.user.caller, ask, pieces(body)).await?.into()))
+    let imported = service.import_users(&allowed.user.caller, ask, pieces(body)).await;
+    Ok(Json(imported.map_err(|error| refused(error.into()))?.into()))
 }
 
 const LIST: &str = "users-imports";

@@ -1,11 +1,12 @@
 //! `/api/v1/users` and `/api/v1/users/{id}`: for administrators.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, Responder, delete, get, patch, post, web};
 use contracts::auth::AccountState;
 use contracts::{Concealed, Error, UserId};
 use platform::http::{
-    Allowed, BodyProblems, ConflictProblem, Cursors, IdempotentJson, IfMatch, Limit, MergePatch,
-    NotFoundProblem, Page, Path, Problem, Query, RightProblems, StaleProblem,
+    Allowed, BodyProblems, ConflictProblem, Cursors, ETag, Gate, IdempotentJson, IfMatch, Limit, MergePatch,
+    NotFoundProblem, Page, Path, Problem, Query, Right, RightProblems, StaleProblem, User,
 };
 use platform::idempotency::Answer;
 use serde::Deserialize;
@@ -173,6 +174,33 @@ pub(super) async fn get_user(
     Ok(answer(service.find_user(&allowed.user.caller, id).await?))
 }
 
+/// What the caller of a change is shown of somebody.
+#[derive(Clone, Copy)]
+enum Shown {
+    /// Everything.
+    User,
+    /// That it was done, and the name of the new state: who may write everybody need not see them.
+    Nothing,
+}
+
+impl Shown {
+    /// Asked before the change, so that nothing was done when it can't be answered.
+    async fn to(gate: &Gate, user: &User) -> Result<Self, Problem> {
+        match gate.permit(user, ReadUsers::NAME).await {
+            Ok(()) => Ok(Self::User),
+            Err(problem) if problem.status() == StatusCode::FORBIDDEN => Ok(Self::Nothing),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    fn of(self, me: Me) -> HttpResponse {
+        match self {
+            Self::User => answer(me),
+            Self::Nothing => HttpResponse::NoContent().insert_header(ETag::revision(me.revision())).finish(),
+        }
+    }
+}
+
 /// A patch of a user: only here for the document. It is read as any object, so that everything that is wrong with it
 /// can be told at once.
 #[derive(ToSchema)]
@@ -203,7 +231,9 @@ struct UserPatch {
 
 /// Changes a user by a merge patch (RFC 7396): the profile, the address, the state.
 ///
-/// For those with the right `users:write`. Nobody changes his own address or state here: both would log him out.
+/// For those with the right `users:write`; the changed user is shown to those who hold `users:read` as well. Nobody
+/// changes his own address or state here: both would log him out. Of somebody who may do more than the caller, only
+/// names are changed.
 #[utoipa::path(
     tag = "users",
     params(
@@ -214,6 +244,8 @@ struct UserPatch {
     responses(
         (status = 200, description = "The account and the profile, changed.", body = UserView,
             headers(("ETag" = String, description = "Names the new state."))),
+        (status = 204, description = "Changed; the caller does not hold the right `users:read`.",
+            headers(("ETag" = String, description = "Names the new state."))),
         RightProblems, BodyProblems, NotFoundProblem, ConflictProblem, StaleProblem,
     )
 )]
@@ -222,10 +254,12 @@ pub(super) async fn patch_user(
     allowed: Allowed<WriteUsers>,
     if_match: IfMatch,
     service: web::Data<Service>,
+    gate: web::Data<Gate>,
     Path(id): Path<UserId>,
     MergePatch(patch): MergePatch<Object>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(answer(service.update_user(&allowed.user.caller, id, &patch, &if_match).await?))
+    let shown = Shown::to(&gate, &allowed.user).await?;
+    Ok(shown.of(service.update_user(&allowed.user.caller, id, &patch, &if_match).await?))
 }
 
 /// Deletes a user: switched off at once everywhere, purged when the window to be restored is over.
@@ -233,39 +267,52 @@ pub(super) async fn patch_user(
 /// For those with the right `users:write`. Nobody deletes himself here.
 #[utoipa::path(
     tag = "users",
-    params(("id" = String, Path, description = "The user's id.")),
+    params(
+        ("id" = String, Path, description = "The user's id."),
+        ("If-Match" = Option<String>, Header, description = "The state that is meant to go."),
+    ),
     responses(
         (status = 204, description = "The user can do nothing any more."),
-        RightProblems, NotFoundProblem, ConflictProblem,
+        RightProblems, NotFoundProblem, ConflictProblem, StaleProblem,
     )
 )]
 #[delete("/api/v1/users/{id}")]
 pub(super) async fn delete_user(
     allowed: Allowed<WriteUsers>,
+    if_match: IfMatch,
     service: web::Data<Service>,
     Path(id): Path<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    service.delete_user(&allowed.user.caller, id).await?;
+    service.delete_user(&allowed.user.caller, id, &if_match).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Takes a deletion back: the user is active again, or unverified when the address never was proven.
+/// Takes a deletion back: the user is active again, unverified when the address never was proven, or disabled when the
+/// user was before the deletion.
 ///
-/// For those with the right `users:write`.
+/// For those with the right `users:write`; the user is shown to those who hold `users:read` as well.
 #[utoipa::path(
     tag = "users",
-    params(("id" = String, Path, description = "The user's id.")),
+    params(
+        ("id" = String, Path, description = "The user's id."),
+        ("If-Match" = Option<String>, Header, description = "The state that is meant to come back."),
+    ),
     responses(
         (status = 200, description = "The account and the profile.", body = UserView,
             headers(("ETag" = String, description = "Names the new state."))),
-        RightProblems, NotFoundProblem, ConflictProblem,
+        (status = 204, description = "Restored; the caller does not hold the right `users:read`.",
+            headers(("ETag" = String, description = "Names the new state."))),
+        RightProblems, NotFoundProblem, ConflictProblem, StaleProblem,
     )
 )]
 #[post("/api/v1/users/{id}/restore")]
 pub(super) async fn restore_user(
     allowed: Allowed<WriteUsers>,
+    if_match: IfMatch,
     service: web::Data<Service>,
+    gate: web::Data<Gate>,
     Path(id): Path<UserId>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(answer(service.restore_user(&allowed.user.caller, id).await?))
+    let shown = Shown::to(&gate, &allowed.user).await?;
+    Ok(shown.of(service.restore_user(&allowed.user.caller, id, &if_match).await?))
 }

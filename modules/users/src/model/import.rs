@@ -5,7 +5,6 @@ use contracts::auth::{AccountState, ImportAccount};
 use contracts::{Concealed, EmailAddress, Error, Fields, Result, Time, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
 use super::{Change, Object, Profile};
@@ -141,13 +140,40 @@ fn kept(pointer: &str) -> &str {
     if is_kept { pointer } else { "/?" }
 }
 
-/// The id of the account of a row that names none: the same each time the row is asked for, so that asking again makes
-/// nothing new. It has the shape and the time of the import's own id.
-pub(crate) fn account_of(import: ImportId, row: i64) -> UserId {
-    let mut hasher = Sha256::new();
-    hasher.update(import.uuid().as_bytes());
-    hasher.update(row.to_be_bytes());
-    UserId::from_uuid(shaped(import.uuid(), &hasher.finalize()))
+/// Makes the ids of accounts that follow from a request: the same each time it is asked for, so that asking again makes
+/// nothing new.
+///
+/// With a key, because an id may be chosen: who could foresee that of somebody else's account would make one under it
+/// first, with a password of his own, and the other would be told that it is his.
+pub(crate) struct AccountIds(hmac::Key);
+
+impl AccountIds {
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    /// That of a row that names none. It has the shape and the time of the import's own id.
+    pub(crate) fn of_row(&self, import: ImportId, row: i64) -> UserId {
+        let tag = self.tag(&[b"row", import.uuid().as_bytes(), &row.to_be_bytes()]);
+        UserId::from_uuid(shaped(import.uuid(), tag.as_ref()))
+    }
+
+    /// That of what was asked for with an idempotency key. It has the shape of a UUIDv7, but its time is made up, like the
+    /// rest of it: it says nothing about when the account was made, or in which order.
+    pub(crate) fn of_key(&self, scope: &str, key: &str) -> UserId {
+        let tag = self.tag(&[b"key", scope.as_bytes(), key.as_bytes()]);
+        let made_up = tag.as_ref().get(16..).unwrap_or_default();
+        UserId::from_uuid(shaped(Uuid::from_slice(made_up).unwrap_or_default(), tag.as_ref()))
+    }
+
+    fn tag(&self, parts: &[&[u8]]) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        context.sign()
+    }
 }
 
 /// A UUIDv7 with the time of another one.
@@ -160,18 +186,6 @@ fn shaped(like: Uuid, random: &[u8]) -> Uuid {
         .with_version(uuid::Version::SortRand)
         .with_variant(uuid::Variant::RFC4122)
         .into_uuid()
-}
-
-/// An account whose id follows from a text that only one caller can send, such as his idempotency key.
-pub(crate) fn account_for(scope: &str, key: &str) -> UserId {
-    let mut hasher = Sha256::new();
-    for part in [scope, key] {
-        hasher.update((part.len() as u64).to_be_bytes());
-        hasher.update(part);
-    }
-    let hash = hasher.finalize();
-    let like = Uuid::from_slice(hash.get(16..).unwrap_or_default()).unwrap_or_default();
-    UserId::from_uuid(shaped(like, &hash))
 }
 
 /// What a row says.
@@ -366,12 +380,22 @@ mod tests {
 
     #[test]
     fn the_id_of_a_row_is_always_the_same_and_nobody_elses() {
-        let (one, other) = (ImportId::new(), ImportId::new());
-        assert_eq!(account_of(one, 1), account_of(one, 1));
-        assert_ne!(account_of(one, 1), account_of(one, 2));
-        assert_ne!(account_of(one, 1), account_of(other, 1));
-        assert_eq!(account_of(one, 1).uuid().get_version_num(), 7);
-        assert_eq!(account_for("a", "b").uuid().get_version_num(), 7);
-        assert_ne!(account_for("ab", "c"), account_for("a", "bc"));
+        let (ids, (one, other)) = (AccountIds::new(&[1; 32]), (ImportId::new(), ImportId::new()));
+        assert_eq!(ids.of_row(one, 1), ids.of_row(one, 1));
+        assert_ne!(ids.of_row(one, 1), ids.of_row(one, 2));
+        assert_ne!(ids.of_row(one, 1), ids.of_row(other, 1));
+        assert_eq!(ids.of_row(one, 1).uuid().get_timestamp(), one.uuid().get_timestamp());
+        assert_eq!(ids.of_key("a", "b"), ids.of_key("a", "b"));
+        assert_ne!(ids.of_key("ab", "c"), ids.of_key("a", "bc"));
+        for id in [ids.of_row(one, 1), ids.of_key("a", "b")] {
+            assert_eq!(id.uuid().get_version_num(), 7);
+        }
+    }
+
+    #[test]
+    fn nobody_foresees_an_id_without_the_key_of_the_installation() {
+        let (here, there, import) = (AccountIds::new(&[1; 32]), AccountIds::new(&[2; 32]), ImportId::new());
+        assert_ne!(here.of_key("a", "b"), there.of_key("a", "b"));
+        assert_ne!(here.of_row(import, 1), there.of_row(import, 1));
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use contracts::Time;
+use contracts::{Error, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,6 +18,18 @@ pub(crate) const MAX_BYTES: usize = 16 * 1024;
 pub(crate) struct Namespace(String);
 
 impl Namespace {
+    /// The name that somebody chose for a namespace he writes.
+    ///
+    /// # Errors
+    /// The rule of names, at `/namespace`.
+    pub(crate) fn chosen(text: &str) -> contracts::Result<Self> {
+        let rule = "Must be a small letter, then at most 62 small letters, digits, _, . or -.";
+        text.parse().map_err(|_| {
+            let error = Error::invalid("platform.invalid_input", "The input breaks at least one rule.");
+            error.at("/namespace", "malformed_namespace", rule)
+        })
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

@@ -2,8 +2,8 @@
 //!
 //! One change has two halves: the account, which is auth's, and the profile. Everything is checked before either; then
 //! auth's half commits first, because only it can still be refused. When ours fails after that, asking again completes
-//! it: the account is then as asked for already. Nobody switches himself off by mistake, or changes the account of somebody
-//! who may do more than he; that the last administrator stays is auth's and permissions' to see to.
+//! it: the account is then as asked for already. Nobody switches himself off by mistake, or changes more than the names of
+//! somebody who may do more than he; that the last administrator stays is auth's and permissions' to see to.
 
 use contracts::auth::{Account, AccountState, ChangeAccount};
 use contracts::{Caller, EmailAddress, Fields, UserId};
@@ -19,6 +19,9 @@ use crate::service::list_users::unsaid;
 use crate::service::update_profile::write;
 use crate::service::{Me, Service, TRIES};
 use crate::store::profiles;
+
+/// What anybody who may write users may change of whomever: how somebody is called.
+const NAMES: [&str; 3] = ["display_name", "given_name", "family_name"];
 
 /// What is asked of the account.
 #[derive(Clone, Debug, Default)]
@@ -48,8 +51,8 @@ impl Service {
     /// Changes profile, address and state by a merge patch.
     ///
     /// # Errors
-    /// Every broken rule at once; 412 when `If-Match` names another state; 403 for the account of somebody who may do more
-    /// than the caller; 404; 409 for an address that is taken, for oneself, for a deleted user and for the last
+    /// Every broken rule at once; 412 when `If-Match` names another state; 403 for anything but the names of somebody who
+    /// may do more than the caller; 404; 409 for an address that is taken, for oneself, for a deleted user and for the last
     /// administrator; 503.
     pub(crate) async fn update_user(
         &self,
@@ -67,10 +70,10 @@ impl Service {
         if before.account.state == AccountState::Deleted {
             return Err(Error::UserDeleted);
         }
-        if asked.changes(&before.account) {
+        if asked.changes(&before.account) || patch.keys().any(|name| !NAMES.contains(&name.as_str())) {
             self.refuse_outranking(caller, user).await?;
         }
-        let bound = matches!(if_match, IfMatch::OneOf(_)).then_some(before.account.revision);
+        let bound = bound(if_match, &before.account);
         let account = self.change_half(caller, &before.account, &asked, bound).await?;
         self.profile_half(caller, &before, account, &patch, if_match).await
     }
@@ -78,25 +81,39 @@ impl Service {
     /// Switches somebody off at once; auth purges the account when its window to be restored is over.
     ///
     /// # Errors
-    /// 403 for somebody who may do more than the caller; 404; 409 for oneself and for the last administrator; 503.
-    pub(crate) async fn delete_user(&self, caller: &Caller, user: UserId) -> Result<(), Error> {
+    /// 412 when `If-Match` names another state; 403 for somebody who may do more than the caller; 404; 409 for oneself and
+    /// for the last administrator; 503.
+    pub(crate) async fn delete_user(
+        &self,
+        caller: &Caller,
+        user: UserId,
+        if_match: &IfMatch,
+    ) -> Result<(), Error> {
         if caller.user() == Some(user) {
             return Err(Error::OwnAccount);
         }
         let before = self.find_user(caller, user).await?;
+        if_match.check(before.revision())?;
         self.refuse_outranking(caller, user).await?;
-        self.set_state(caller, before, AccountState::Deleted, None, "users.user.deleted").await.map(drop)
+        let bound = bound(if_match, &before.account);
+        self.set_state(caller, before, AccountState::Deleted, bound, "users.user.deleted").await.map(drop)
     }
 
     /// Takes a deletion back: the account is active again, unverified when its address never was proven, or disabled when it
     /// was before.
     ///
     /// # Errors
-    /// 403 for somebody who may do more than the caller; 404, also when the window is over; 409 when nobody deleted the
-    /// user; 503.
-    pub(crate) async fn restore_user(&self, caller: &Caller, user: UserId) -> Result<Me, Error> {
+    /// 412 when `If-Match` names another state; 403 for somebody who may do more than the caller; 404, also when the
+    /// window is over; 409 when nobody deleted the user; 503.
+    pub(crate) async fn restore_user(
+        &self,
+        caller: &Caller,
+        user: UserId,
+        if_match: &IfMatch,
+    ) -> Result<Me, Error> {
         for _ in 0..TRIES {
             let before = self.find_user(caller, user).await?;
+            if_match.check(before.revision())?;
             if before.account.state != AccountState::Deleted {
                 return Err(Error::NotDeleted);
             }
@@ -125,7 +142,9 @@ impl Service {
         let account = self.change_half(caller, &before.account, &asked, revision).await?;
         let now = self.clock.now();
         let work = async |tx: &mut DbConn| {
-            note_account(tx, &account).await?;
+            if !note_account(tx, &account).await? {
+                return Err(Error::UserNotFound);
+            }
             if account != before.account {
                 let change = (Some(told(&before.account, &account)), Some(told(&account, &before.account)));
                 record(tx, now, caller, action, account.id, change).await?;
@@ -188,8 +207,8 @@ impl Service {
                     true => Some(profile.clone()),
                     false => write(tx, now, caller, &profile, change).await?,
                 };
-                if profile.is_some() {
-                    note_account(tx, &account).await?;
+                if profile.is_some() && !note_account(tx, &account).await? {
+                    return Err(Error::UserNotFound);
                 }
                 if profile.is_some() && account != before.account {
                     let was = Some(told(&before.account, &account));
@@ -204,6 +223,11 @@ impl Service {
         }
         Err(Error::Stale)
     }
+}
+
+/// The account's revision that a change is bound to, when the caller said which state he means.
+fn bound(if_match: &IfMatch, account: &Account) -> Option<i64> {
+    matches!(if_match, IfMatch::OneOf(_)).then_some(account.revision)
 }
 
 /// What a patch asks of the account, and what is left for the profile.

@@ -3,14 +3,14 @@
 //! Auth's half commits first. When ours fails, the account is there all the same, and its event brings profile and
 //! directory; whoever sent an idempotency key asks again and gets the same user, because the user's id follows from it.
 
-use contracts::auth::{AccountState, CreateAccount};
-use contracts::{Caller, Concealed, EmailAddress, Fields, UserId};
+use contracts::auth::{Account, AccountState, CreateAccount};
+use contracts::{Caller, Concealed, EmailAddress, Error as Told, Fields, UserId};
 use platform::db::DbConn;
 use platform::idempotency::{self, Answer, IdempotencyKey};
 use serde_json::json;
 
 use crate::error::Error;
-use crate::model::{Change, Profile, account_for};
+use crate::model::{Change, Profile};
 use crate::service::directory::note_account;
 use crate::service::find_profile::{create, record};
 use crate::service::update_profile::write;
@@ -38,16 +38,16 @@ impl Service {
         shape: fn(Me) -> contracts::Result<Answer>,
     ) -> Result<Answer, Error> {
         let now = self.clock.now();
-        let user = key.map_or_else(UserId::new, |key| account_for(&key.scope, &key.key));
+        let user = key.map_or_else(UserId::new, |key| self.account_ids.of_key(&key.scope, &key.key));
         let (ask, said) = checked(new, &Profile::empty(user, now))?;
         let (email, invited) = (ask.email.clone(), ask.invite);
-        let account = self.auth.create_account(caller, ask).await?;
+        let account = self.auth.create_account(caller, ask).await.map_err(in_our_words)?;
         let work = async |tx: &mut DbConn| {
             idempotency::once(tx, now, key, async |tx| {
                 if account.email != email {
                     return Err(Error::KeyReused);
                 }
-                complete(tx, now, caller, &said).await?;
+                complete(tx, now, caller, &account, &said).await?;
                 note_account(tx, &account).await?;
                 let after = json!({ "state": account.state, "invited": invited });
                 record(tx, now, caller, "users.user.made", user, (None, Some(after))).await?;
@@ -60,14 +60,23 @@ impl Service {
     }
 }
 
+/// Auth's refusal, with the field as it is called here.
+fn in_our_words(mut error: Told) -> Told {
+    for field in error.fields.iter_mut().filter(|field| field.pointer == "/invite") {
+        "/send_invitation".clone_into(&mut field.pointer);
+    }
+    error
+}
+
 /// Makes the profile, or adds to the one that is there what it does not say yet.
 pub(super) async fn complete(
     tx: &mut DbConn,
     now: contracts::Time,
     caller: &Caller,
+    account: &Account,
     said: &Profile,
 ) -> Result<(), Error> {
-    if create(tx, now, caller, said.clone()).await? {
+    if create(tx, now, caller, account, said.clone()).await? {
         return Ok(());
     }
     profiles::hold(tx, said.id).await?;

@@ -3,12 +3,17 @@
 //!
 //! Rows are locked in one order, profile before directory: of two who change the words of a person at once, the second
 //! sees what the first wrote.
+//!
+//! Who was purged stays gone, also when somebody still holds the account as it was before. Whoever adds a row for a person
+//! looks after that whether the person was purged; whoever erases a person claims the keys of these rows first, and
+//! notes last that the person is gone. So one of two who come at once waits for the other: the eraser finds what was
+//! added, or the adder finds the note.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::auth::{Account, FindAccount, ListAccounts};
-use contracts::{Caller, UserId};
+use contracts::{Caller, Time, UserId};
 use metrics::counter;
 use platform::db::DbConn;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Error;
 use crate::model::{Profile, terms};
 use crate::service::Service;
-use crate::store::{backfills, directory, preferences, profiles, search};
+use crate::store::{backfills, directory, preferences, profiles, purges, search};
 
 /// Accounts that are taken over in one transaction.
 const BATCH: u32 = 100;
@@ -24,10 +29,15 @@ const BATCH: u32 = 100;
 /// How long to wait when auth or the database does not answer.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Takes over an account as it is now; true when the directory had an older one, or none.
+/// Takes over an account as it is now, unless the directory has one as new; false when the person was purged, and is
+/// not listed.
 pub(super) async fn note_account(tx: &mut DbConn, account: &Account) -> Result<bool, Error> {
     profiles::hold(tx, account.id).await?;
     if !directory::upsert(tx, account).await? {
+        return Ok(true);
+    }
+    if was_purged(tx, account).await? {
+        directory::delete(tx, account.id).await?;
         return Ok(false);
     }
     let profile = profiles::find(tx, account.id).await?;
@@ -43,13 +53,22 @@ pub(super) async fn note_profile(tx: &mut DbConn, profile: &Profile) -> Result<(
     Ok(())
 }
 
-/// Forgets everything about somebody.
-pub(super) async fn erase(tx: &mut DbConn, user: UserId) -> Result<(), Error> {
+/// Whether this account was purged since it looked so. One that was made later under the same id, such as by an import of
+/// what was exported once, was not. Asked after the row that may have to go again was written.
+pub(super) async fn was_purged(tx: &mut DbConn, account: &Account) -> Result<bool, Error> {
+    Ok(purges::find(tx, account.id).await?.is_some_and(|purged_at| account.updated_at <= purged_at))
+}
+
+/// Forgets everything about somebody whose account was purged at this time, and notes that.
+pub(super) async fn erase(tx: &mut DbConn, user: UserId, purged_at: Time) -> Result<(), Error> {
+    profiles::insert(tx, Profile::empty(user, purged_at)).await?;
     profiles::hold(tx, user).await?;
+    directory::claim(tx, user, purged_at).await?;
     directory::delete(tx, user).await?;
     search::set(tx, user, std::collections::BTreeSet::new()).await?;
     preferences::delete_all(tx, user).await?;
     profiles::delete(tx, user).await?;
+    purges::note(tx, user, purged_at).await?;
     Ok(())
 }
 
@@ -111,3 +130,7 @@ impl Service {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "directory_tests.rs"]
+mod tests;

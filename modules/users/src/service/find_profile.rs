@@ -1,7 +1,7 @@
 //! Profiles as other modules see them, and as they come into being: by the event that tells of a registration, or by
 //! the first request that touches one, whichever is first.
 
-use contracts::auth::AccountRegistered;
+use contracts::auth::{Account, AccountRegistered};
 use contracts::users::{Profile as Shown, UserCreated};
 use contracts::{Caller, Time, UserId};
 use platform::audit::{self, Entry, Outcome};
@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::model::{Change, Profile};
 use crate::service::Service;
+use crate::service::directory::was_purged;
 use crate::service::update_profile::write;
 use crate::store::profiles;
 
@@ -31,25 +32,30 @@ impl Service {
         if let Some(profile) = profiles::find(&mut *self.db.read().await?, user).await? {
             return Ok(profile);
         }
-        let now = self.clock.now();
+        let (now, account) = (self.clock.now(), self.account(caller, user).await?);
         self.db
             .transaction(async |tx| {
-                create(tx, now, caller, Profile::empty(user, now)).await?;
+                create(tx, now, caller, &account, Profile::empty(user, now)).await?;
                 profiles::find(tx, user).await?.ok_or(Error::AccountGone)
             })
             .await
     }
 }
 
-/// Adds a profile unless there is one, and tells of it.
+/// Adds a profile unless there is one, or the person was purged, and tells of it; true when it was added.
 pub(super) async fn create(
     tx: &mut DbConn,
     now: Time,
     caller: &Caller,
+    account: &Account,
     profile: Profile,
 ) -> Result<bool, Error> {
     let user = profile.id;
     if !profiles::insert(tx, profile).await? {
+        return Ok(false);
+    }
+    if was_purged(tx, account).await? {
+        profiles::delete(tx, user).await?;
         return Ok(false);
     }
     outbox::publish(tx, now, caller, &UserCreated { user }).await?;
@@ -79,11 +85,12 @@ pub(crate) async fn fill(
     tx: &mut DbConn,
     now: Time,
     caller: &Caller,
+    account: &Account,
     fact: AccountRegistered,
 ) -> Result<(), Error> {
     let said = [("display_name", fact.display_name), ("locale", fact.locale)];
     let new = Change::fill(&Profile::empty(fact.user, now), said.clone()).profile;
-    if create(tx, now, caller, new).await? {
+    if create(tx, now, caller, account, new).await? {
         return Ok(());
     }
     let Some(there) = profiles::find(tx, fact.user).await? else { return Ok(()) };

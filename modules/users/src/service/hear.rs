@@ -4,7 +4,7 @@
 use contracts::auth::AccountRegistered;
 use contracts::{Event, UserId};
 use platform::db::DbConn;
-use platform::{audit, inbox};
+use platform::{forgotten, inbox};
 
 use crate::error::Error;
 use crate::service::Service;
@@ -24,7 +24,7 @@ impl Service {
         let user = fact.user;
         let work = async |tx: &mut DbConn| {
             if inbox::once(tx, subscriber, event.id, now).await? {
-                fill(tx, now, &caller, fact).await?;
+                fill(tx, now, &caller, &account, fact).await?;
                 note_account(tx, &account).await?;
             }
             Ok(())
@@ -47,12 +47,11 @@ impl Service {
         event: &Event,
         user: UserId,
     ) -> Result<(), Error> {
-        platform::forget_copies(&self.db, user).await?;
         let (now, caller) = (self.clock.now(), event.caller("users"));
         let work = async |tx: &mut DbConn| {
             if inbox::once(tx, subscriber, event.id, now).await? {
-                erase(tx, user).await?;
-                audit::forget_person(tx, user).await?;
+                erase(tx, user, event.time).await?;
+                forgotten::note(tx, user, now).await?;
                 record(tx, now, &caller, "users.user.purged", user, (None, None)).await?;
             }
             Ok::<_, Error>(())

@@ -3,8 +3,8 @@
 //! Every batch is taken over by auth first, then here together with the note how far the import is. Whatever is
 //! interrupted is taken up by sending the same file again: rows that were taken are passed over, and a checksum says
 //! that they are the same ones. A batch that auth took and we did not is asked for again under the same ids, so it makes
-//! nothing twice. Nobody gets a right by an import: rows have no roles, and nobody is made under an id that was given more
-//! than the caller holds.
+//! nothing twice. Nobody gets a right by an import: rows have no roles, nobody is made under an id that was given more
+//! than the caller holds, and to the profile of who is there and may do more nothing is added.
 
 use contracts::auth::{FindAccount, ImportAccount, ImportAccounts, ImportOutcome};
 use contracts::{Caller, EmailAddress, Error as Told, UserId};
@@ -17,7 +17,7 @@ use serde_json::json;
 use std::collections::HashSet;
 
 use crate::error::Error;
-use crate::model::{Import, ImportFormat, ImportId, ImportRow, Profile, Raw, Rows, account_of};
+use crate::model::{Import, ImportFormat, ImportId, ImportRow, Profile, Raw, Rows};
 use crate::service::Service;
 use crate::service::create_user::complete;
 use crate::service::directory::note_account;
@@ -38,6 +38,14 @@ pub(crate) struct Importing {
 
 /// A row that auth is asked to take: its number, the address, and what is ours of it.
 type Asked = (i64, EmailAddress, Profile);
+
+/// Rows of people who may do more than the caller.
+struct Outranking {
+    /// The rows of those who are not there.
+    refused: Vec<i64>,
+    /// Those who are.
+    untouched: HashSet<UserId>,
+}
 
 /// Where in the body we are.
 struct Progress {
@@ -145,26 +153,27 @@ impl Service {
         Ok(())
     }
 
-    /// Takes out the rows that would make somebody under an id which may do more than the caller; tells which they were.
-    /// Those who are there already stay: nothing is made of them.
+    /// Takes out the rows that would make somebody under an id which may do more than the caller. Those who are there
+    /// already stay: nothing is made of them, nor added to them.
     async fn refuse_ids(
         &self,
         caller: &Caller,
         import: ImportId,
         asked: &mut Vec<Asked>,
         accounts: &mut Vec<ImportAccount>,
-    ) -> Result<Vec<i64>, Error> {
+    ) -> Result<Outranking, Error> {
         let named = asked.iter().map(|(row, _, profile)| (*row, profile.id));
-        let named = named.filter(|(row, user)| *user != account_of(import, *row));
-        let mut refused = HashSet::new();
+        let named = named.filter(|(row, user)| *user != self.account_ids.of_row(import, *row));
+        let (mut refused, mut untouched) = (HashSet::new(), HashSet::new());
         for user in self.outranking(caller, named.map(|(_, user)| user).collect()).await? {
-            if self.auth.find_account(caller, FindAccount { user }).await?.is_none() {
-                refused.insert(user);
-            }
+            match self.auth.find_account(caller, FindAccount { user }).await? {
+                Some(_) => untouched.insert(user),
+                None => refused.insert(user),
+            };
         }
         accounts.retain(|account| !refused.contains(&account.user));
         let rows = asked.extract_if(.., |(_, _, profile)| refused.contains(&profile.id));
-        Ok(rows.map(|(row, ..)| row).collect())
+        Ok(Outranking { refused: rows.map(|(row, ..)| row).collect(), untouched })
     }
 
     async fn take_batch(
@@ -189,7 +198,7 @@ impl Service {
         for raw in batch {
             after.rows += 1;
             after.checksum = self.checksums.after(&after.checksum, &raw.bytes);
-            let (row, user) = (after.rows, account_of(after.id, after.rows));
+            let (row, user) = (after.rows, self.account_ids.of_row(after.id, after.rows));
             match raw.said.and_then(|said| ImportRow::read(said, user, now)) {
                 Ok(ImportRow { account, profile }) => {
                     asked.push((row, account.email.clone(), profile));
@@ -198,7 +207,8 @@ impl Service {
                 Err(error) => after.refuse(row, &error),
             }
         }
-        for row in self.refuse_ids(caller, after.id, &mut asked, &mut accounts).await? {
+        let outranking = self.refuse_ids(caller, after.id, &mut asked, &mut accounts).await?;
+        for row in outranking.refused {
             after.refuse(row, &outranked());
         }
         let outcomes = match accounts.is_empty() {
@@ -237,7 +247,9 @@ impl Service {
                 return Err(Error::ImportElsewhere);
             }
             for (account, profile) in settled {
-                complete(tx, now, caller, &profile).await?;
+                if !outranking.untouched.contains(&account.id) {
+                    complete(tx, now, caller, &account, &profile).await?;
+                }
                 note_account(tx, &account).await?;
             }
             if last {

@@ -25,7 +25,7 @@ pub(crate) struct Written {
 }
 
 impl Service {
-    /// Replaces the object of a namespace.
+    /// Replaces the object of a namespace. What changes nothing is not written, and nobody is told.
     ///
     /// # Errors
     /// 412 when `If-Match` names another state, 413, 422, 409 for one namespace too many; 503.
@@ -103,6 +103,9 @@ impl Service {
             let before = preferences::find(&mut *self.db.read().await?, user, namespace).await?;
             expected(if_match, before.as_ref())?;
             let value = checked(next(before.as_ref())?)?;
+            if let Some(preference) = before.as_ref().filter(|before| before.value == value) {
+                return Ok(Written { preference: preference.clone(), created: false });
+            }
             let preference = Preference {
                 namespace: namespace.clone(),
                 value,

@@ -65,6 +65,15 @@ pub(crate) async fn upsert(tx: &mut DbConn, account: &Account) -> Result<bool> {
     Ok(methods::FilterDsl::filter(upsert, newer).execute(tx).await? == 1)
 }
 
+/// Makes sure that there is a row of somebody's id that nobody else is about to add, until the transaction ends: waits for
+/// whoever is. One that it added itself says nothing and is to be deleted.
+pub(crate) async fn claim(tx: &mut DbConn, id: UserId, now: Time) -> Result<()> {
+    let (email, email_verified, state) = (String::new(), false, AccountState::Deleted);
+    let row = Row { id, email, email_verified, state, account_revision: 0, created_at: now, updated_at: now };
+    diesel::insert_into(directory::table).values(row).on_conflict_do_nothing().execute(tx).await?;
+    Ok(())
+}
+
 /// Holds somebody's row until the transaction ends; the address in it.
 pub(crate) async fn lock(tx: &mut DbConn, id: UserId) -> Result<Option<String>> {
     Ok(diesel::update(directory::table.find(id))

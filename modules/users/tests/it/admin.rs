@@ -2,31 +2,20 @@
 //! is lost.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
+use contracts::auth::Account;
 use platform::db::Database;
 use serde_json::{Value, json};
 use testkit::both_engines;
 
-use crate::world::{Between, Person, Reply, World};
+use crate::world::{Person, Reply, World};
 
 const USERS: &str = "/api/v1/users";
 
 fn at(user: &Value) -> String {
     format!("{USERS}/{}", user["id"].as_str().unwrap())
-}
-
-/// A world in which answers of auth can get lost.
-fn unsure(db: Database) -> (World, Between) {
-    let kept = Mutex::new(None);
-    let world = World::with(db, |auth| {
-        let between = Between::new(auth);
-        *kept.lock().unwrap() = Some(between.clone());
-        Arc::new(between)
-    });
-    (world, kept.into_inner().unwrap().unwrap())
 }
 
 async fn keyed(world: &World, by: &Person, key: &str, body: &Value) -> Reply {
@@ -71,7 +60,7 @@ both_engines! {
     }
 
     async fn a_creation_that_is_sent_again_makes_one_user(db: Database) {
-        let (world, between) = unsure(db);
+        let (world, between) = World::unsure(db);
         let root = world.admin();
         let body = json!({ "email": "mia@example.org", "display_name": "Mia" });
         between.lost.store(1, Ordering::SeqCst);
@@ -126,7 +115,7 @@ both_engines! {
     }
 
     async fn a_change_whose_answer_got_lost_is_completed_by_sending_it_again(db: Database) {
-        let (world, between) = unsure(db);
+        let (world, between) = World::unsure(db);
         let root = world.admin();
         let mia = world.make(&root, "mia@example.org", "Mia").await;
         let patch = json!({ "email": "mia@example.com", "given_name": "Maria" });
@@ -160,6 +149,59 @@ both_engines! {
         assert!(told.contains(&("users.user.deleted", Some(json!({ "state": "deleted" })))), "{told:?}");
         assert!(told.contains(&("users.user.restored", Some(json!({ "state": "active" })))), "{told:?}");
         assert_eq!(trail.iter().filter(|entry| entry.action == "users.user.deleted").count(), 1);
+    }
+
+    async fn a_deletion_and_a_restoring_of_another_state_than_meant_are_refused(db: Database) {
+        let (world, between) = World::unsure(db);
+        let root = world.admin();
+        let mia = world.make(&root, "mia@example.org", "Mia").await;
+        let (path, restore) = (at(&mia), format!("{}/restore", at(&mia)));
+        let old = world.get(&root, &path).await.header("etag");
+        world.write(&root, Method::PATCH, &path, &json!({ "given_name": "M" }), "").await.expect(200);
+        world.write(&root, Method::DELETE, &path, &Value::Null, &old).await.expect(412);
+        // Read by us before somebody else changed it.
+        let read = world.gate.auth.account_of("mia@example.org").unwrap();
+        let etag = world.get(&root, &path).await.header("etag");
+        world.gate.auth.set_account(Account { revision: read.revision + 1, ..read.clone() });
+        *between.late.lock().unwrap() = Some(read);
+        world.write(&root, Method::DELETE, &path, &Value::Null, &etag).await.expect(412);
+        assert_eq!(world.get(&root, &path).await.body["state"], "active");
+        let etag = world.get(&root, &path).await.header("etag");
+        world.write(&root, Method::DELETE, &path, &Value::Null, &etag).await.expect(204);
+        world.write(&root, Method::POST, &restore, &Value::Null, &etag).await.expect(412);
+        assert_eq!(world.get(&root, &path).await.body["state"], "deleted");
+        let etag = world.get(&root, &path).await.header("etag");
+        let back = world.write(&root, Method::POST, &restore, &Value::Null, &etag).await.expect(200);
+        assert_eq!(world.get(&root, &path).await.header("etag"), back.header("etag"));
+        world.write(&root, Method::DELETE, &path, &Value::Null, "*").await.expect(204);
+        world.write(&root, Method::POST, &restore, &Value::Null, "*").await.expect(200);
+    }
+
+    async fn who_may_write_and_not_read_is_shown_nobody(db: Database) {
+        let world = World::new(db);
+        let (root, desk) = (world.admin(), world.person("desk@example.org"));
+        world.gate.allow(desk.account.id, "users:write");
+        let mia = world.make(&root, "mia@example.org", "Mia").await;
+        let (path, restore) = (at(&mia), format!("{}/restore", at(&mia)));
+        for patch in [json!({}), json!({ "phone": "+436601234567" })] {
+            let done = world.write(&desk, Method::PATCH, &path, &patch, "").await.expect(204);
+            assert_eq!((&*done.text, done.header("etag")), ("", world.get(&root, &path).await.header("etag")));
+        }
+        assert_eq!(world.get(&root, &path).await.body["phone"], "+436601234567");
+        world.write(&desk, Method::DELETE, &path, &Value::Null, "").await.expect(204);
+        let done = world.write(&desk, Method::POST, &restore, &Value::Null, "").await.expect(204);
+        assert_eq!((&*done.text, done.header("etag")), ("", world.get(&root, &path).await.header("etag")));
+        world.gate.allow(desk.account.id, "users:read");
+        let seen = world.write(&desk, Method::PATCH, &path, &json!({}), "").await.expect(200);
+        assert_eq!(seen.body["email"], "mia@example.org");
+    }
+
+    async fn an_invitation_that_is_refused_is_called_as_it_was_asked_for(db: Database) {
+        let (world, _) = World::unsure(db);
+        let root = world.admin();
+        let body = json!({ "email": "mia@example.org", "send_invitation": true, "state": "disabled" });
+        let refused = world.write(&root, Method::POST, USERS, &body, "").await.expect(422);
+        assert_eq!(refused.pointers(), ["/send_invitation"]);
     }
 
     async fn nobody_switches_himself_off(db: Database) {

@@ -14,7 +14,7 @@ use platform::db::Database;
 use serde_json::json;
 use testkit::both_engines;
 
-use crate::world::{Between, World};
+use crate::world::World;
 
 fn event<F: Fact>(world: &World, fact: &F) -> Event {
     Event::of(fact, &Caller::module("auth"), world.clock.now()).unwrap()
@@ -80,14 +80,52 @@ both_engines! {
         assert_eq!(json!(left.sections), json!({ "profile": null, "directory": null, "preferences": {} }));
     }
 
+    async fn what_auth_told_before_a_purge_brings_nobody_back(db: Database) {
+        let (world, between) = World::unsure(db);
+        let (root, mia) = (world.admin(), world.person("mia@example.org"));
+        let user = mia.account.id;
+        let path = format!("/api/v1/users/{user}");
+        world.get(&mia, "/api/v1/users/me").await.expect(200);
+        let deleted = change(&world, user, None, Some(AccountState::Deleted)).await;
+        let registered = world.registered(user, Some("Mia"), None);
+        world.gate.auth.forget_account(user);
+        world.hear(&event(&world, &AccountPurged { user, address_key: "x".to_owned() })).await;
+        let before_the_purge = |account: &Account| *between.late.lock().unwrap() = Some(account.clone());
+        before_the_purge(&deleted);
+        world.hear(&event(&world, &AccountStateChanged { user, state: AccountState::Deleted })).await;
+        before_the_purge(&mia.account);
+        world.hear(&registered).await;
+        before_the_purge(&deleted);
+        world.write(&root, Method::DELETE, &path, &json!(null), "").await.expect(404);
+        before_the_purge(&mia.account);
+        world.write(&root, Method::PATCH, &path, &json!({ "given_name": "Mia" }), "").await.expect(404);
+        before_the_purge(&mia.account);
+        world.get(&mia, "/api/v1/users/me").await.expect(404);
+        world.write(&mia, Method::PUT, "/api/v1/users/me/preferences/editor", &json!({}), "").await.expect(404);
+        assert!(world.listed(&root, "").await.iter().all(|email| email != "mia@example.org"));
+        assert!(world.listed(&root, "q=mia").await.is_empty());
+        let left = world.service.export_person(&Caller::module("test"), ExportPerson { user }).await.unwrap();
+        assert_eq!(json!(left.sections), json!({ "profile": null, "directory": null, "preferences": {} }));
+        let told = world.trail(user).await;
+        assert_eq!(told.last().unwrap().action, "users.user.purged", "something was done after it");
+    }
+
+    async fn who_is_imported_again_after_a_purge_is_there_again(db: Database) {
+        let world = World::new(db);
+        let (root, mia) = (world.admin(), world.person("mia@example.org"));
+        let user = mia.account.id;
+        world.gate.auth.forget_account(user);
+        world.hear(&event(&world, &AccountPurged { user, address_key: "x".to_owned() })).await;
+        let later = world.clock.now().plus(std::time::Duration::from_secs(1));
+        world.gate.auth.set_account(Account { updated_at: later, ..mia.account.clone() });
+        let row = json!({ "id": user, "email": "mia@example.org", "given_name": "Mia" }).to_string();
+        world.import(&root, "", "application/x-ndjson", &row).await.expect(200);
+        assert_eq!(world.listed(&root, "q=mia").await, ["mia@example.org"]);
+        assert_eq!(world.get(&mia, "/api/v1/users/me").await.expect(200).body["given_name"], "Mia");
+    }
+
     async fn accounts_from_before_are_taken_over_once_and_from_where_it_stopped(db: Database) {
-        let between = std::sync::Mutex::new(None);
-        let world = World::with(db, |auth| {
-            let it = Between::new(auth);
-            *between.lock().unwrap() = Some(it.clone());
-            std::sync::Arc::new(it)
-        });
-        let between = between.into_inner().unwrap().unwrap();
+        let (world, between) = World::unsure(db);
         let root = world.admin();
         for number in 0..250 {
             world.gate.auth.add_account(&format!("user{number:03}@example.org"));

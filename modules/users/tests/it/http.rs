@@ -99,6 +99,24 @@ both_engines! {
         assert!(told.iter().all(|entry| !format!("{entry:?}").contains("dark")), "preferences are not audited");
     }
 
+    async fn preferences_that_stay_as_they_are_are_no_change(db: Database) {
+        let world = World::new(db);
+        let mia = world.person("mia@example.org");
+        let first = world.write(&mia, Method::PUT, EDITOR, &json!({ "a": 1, "b": { "c": [2] } }), "").await.expect(201);
+        let told = world.trail(mia.account.id).await.len();
+        let same = json!({ "b": { "c": [2] }, "a": 1 });
+        for if_match in [String::new(), "*".to_owned(), first.header("etag")] {
+            let again = world.write(&mia, Method::PUT, EDITOR, &same, &if_match).await.expect(200);
+            assert_eq!((&again.body, again.header("etag")), (&same, first.header("etag")));
+        }
+        let patched = world.write(&mia, Method::PATCH, EDITOR, &json!({ "a": 1, "d": null }), "").await.expect(200);
+        assert_eq!((&patched.body, patched.header("etag")), (&same, first.header("etag")));
+        world.write(&mia, Method::PUT, EDITOR, &same, "\"7\"").await.expect(412);
+        assert_eq!(world.trail(mia.account.id).await.len(), told, "something was written down");
+        let other = world.write(&mia, Method::PUT, EDITOR, &json!({ "a": 2 }), "").await.expect(200);
+        assert_ne!(other.header("etag"), first.header("etag"));
+    }
+
     async fn what_was_removed_and_made_again_is_something_else(db: Database) {
         let world = World::new(db);
         let mia = world.person("mia@example.org");
@@ -119,8 +137,13 @@ both_engines! {
         put(EDITOR, json!([1])).await.expect(422);
         put(EDITOR, json!("text")).await.expect(422);
         put(EDITOR, (0..40).fold(json!(1), |inner, _| json!({ "x": inner }))).await.expect(422);
-        for odd in ["Editor", "..", "a%20b", "a%2Fb", "1st", &"a".repeat(64)] {
-            put(&format!("/api/v1/users/me/preferences/{odd}"), json!({})).await.expect(404);
+        for odd in ["My-App", "..", "a%20b", "a%2Fb", "1st", &"a".repeat(64)] {
+            let path = format!("/api/v1/users/me/preferences/{odd}");
+            let refused = put(&path, json!({})).await.expect(422);
+            assert_eq!((refused.pointers(), &refused.body["errors"][0]["code"]), (vec!["/namespace"], &json!("malformed_namespace")));
+            world.get(&mia, &path).await.expect(404);
+            world.write(&mia, Method::PATCH, &path, &json!({}), "").await.expect(404);
+            world.write(&mia, Method::DELETE, &path, &Value::Null, "").await.expect(404);
         }
         for name in ["one", "two", "three"] {
             put(&format!("/api/v1/users/me/preferences/{name}"), json!({})).await.expect(201);

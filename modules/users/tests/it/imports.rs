@@ -1,7 +1,6 @@
 //! Imports and exports: many rows, of which some are bad, interrupted anywhere.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 
 use actix_web::test::TestRequest;
 use contracts::auth::AccountRegistered;
@@ -10,7 +9,7 @@ use platform::db::Database;
 use serde_json::{Value, json};
 use testkit::both_engines;
 
-use crate::world::{Between, World};
+use crate::world::World;
 
 const NDJSON: &str = "application/x-ndjson";
 
@@ -24,16 +23,6 @@ fn rows(count: usize) -> String {
         format!("{row}\n")
     };
     (0..count).map(row).collect()
-}
-
-fn unsure(db: Database) -> (World, Between) {
-    let kept = Mutex::new(None);
-    let world = World::with(db, |auth| {
-        let between = Between::new(auth);
-        *kept.lock().unwrap() = Some(between.clone());
-        Arc::new(between)
-    });
-    (world, kept.into_inner().unwrap().unwrap())
 }
 
 fn counts(report: &Value) -> [i64; 4] {
@@ -79,7 +68,7 @@ both_engines! {
     }
 
     async fn what_auth_took_and_we_did_not_is_completed_by_going_on(db: Database) {
-        let (world, between) = unsure(db);
+        let (world, between) = World::unsure(db);
         let root = world.admin();
         let body = rows(500);
         between.lost.store(1, Ordering::SeqCst);
@@ -102,7 +91,7 @@ both_engines! {
     }
 
     async fn an_import_goes_on_with_the_same_file_only(db: Database) {
-        let (world, between) = unsure(db);
+        let (world, between) = World::unsure(db);
         let root = world.admin();
         let body = rows(500);
         // The body ends in the middle of the second batch, as when the client dies, and its rest is another one.
@@ -141,6 +130,19 @@ both_engines! {
         assert_eq!((counts(&empty), &empty["finished"]), ([0; 4], &json!(true)));
         let packed = TestRequest::post().uri("/api/v1/users/imports").insert_header(("content-encoding", "gzip"));
         world.send(&root, packed.insert_header(("content-type", NDJSON)).set_payload("x")).await.expect(415);
+    }
+
+    async fn a_body_that_breaks_off_can_not_be_read(db: Database) {
+        let world = World::new(db);
+        let root = world.admin();
+        let request = TestRequest::post().uri("/api/v1/users/imports").insert_header(("content-type", NDJSON));
+        let refused = world.break_off(&root, request, &rows(250)).await.expect(400);
+        assert_eq!(refused.body["code"], "platform.malformed_body");
+        let begun = world.get(&root, "/api/v1/users/imports").await.expect(200).body["items"][0].clone();
+        assert_eq!((counts(&begun), &begun["finished"]), ([200, 200, 0, 0], &json!(false)));
+        let resume = format!("?resume={}", begun["id"].as_str().unwrap());
+        let report = world.import(&root, &resume, NDJSON, &rows(250)).await.expect(200).body;
+        assert_eq!(counts(&report), [250, 250, 0, 0]);
     }
 
     async fn what_is_exported_here_is_imported_there(db: Database) {

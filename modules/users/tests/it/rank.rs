@@ -40,6 +40,11 @@ both_engines! {
             json!({ "email": "me@evil.test" }),
             json!({ "email": "me@evil.test", "state": "active" }),
             json!({ "state": "disabled", "given_name": "B" }),
+            json!({ "phone": "+436601234567" }),
+            json!({ "given_name": "B", "attributes": { "team": "blue" } }),
+            json!({ "locale": "de" }),
+            json!({ "time_zone": null }),
+            json!({ "avatar_url": "https://evil.test/a.png" }),
         ] {
             let refused = world.write(&desk, Method::PATCH, &path, &patch, "").await.expect(403);
             assert_eq!(refused.body["code"], "users.outranks_you", "{patch}");
@@ -48,10 +53,11 @@ both_engines! {
         let seen = world.get(&root, &path).await.expect(200).body;
         assert_eq!((&seen["email"], &seen["state"], &seen["given_name"]), (&json!("boss@example.org"), &json!("active"), &Value::Null));
 
-        world.write(&desk, Method::PATCH, &path, &json!({ "given_name": "B", "state": "active" }), "").await.expect(200);
+        let names = json!({ "given_name": "B", "family_name": "O", "display_name": "Boss", "state": "active" });
+        world.write(&desk, Method::PATCH, &path, &names, "").await.expect(200);
         let mia = world.make(&desk, "mia@example.org", "Mia").await;
         let mia = at(mia["id"].as_str().unwrap().parse().unwrap());
-        world.write(&desk, Method::PATCH, &mia, &json!({ "email": "mia2@example.org" }), "").await.expect(200);
+        world.write(&desk, Method::PATCH, &mia, &json!({ "email": "mia2@example.org", "locale": "de" }), "").await.expect(200);
         world.write(&desk, Method::DELETE, &mia, &Value::Null, "").await.expect(204);
     }
 
@@ -87,6 +93,23 @@ both_engines! {
         }
         world.get(&desk, &at(promised)).await.expect(404);
         world.get(&desk, &at(plain)).await.expect(200);
+    }
+
+    async fn nothing_is_added_by_an_import_to_who_may_do_more(db: Database) {
+        let world = World::new(db);
+        let (desk, boss) = desk_and_boss(&world);
+        let mia = world.person("mia@example.org");
+        world.gate.permissions.add_outranking(boss.account.id);
+        let row = |person: &Person| {
+            json!({ "id": person.account.id, "email": person.account.email.as_str(), "phone": "+436601234567", "attributes": { "a": 1 } })
+        };
+        let rows = format!("{}\n{}\n", row(&boss), row(&mia));
+        let report = world.import(&desk, "", "application/x-ndjson", &rows).await.expect(200).body;
+        assert_eq!((&report["present"], &report["refused"]), (&json!(2), &json!(0)), "{report:#}");
+        let seen = world.get(&desk, &at(boss.account.id)).await.expect(200).body;
+        assert_eq!((&seen["phone"], &seen["attributes"]), (&Value::Null, &json!({})));
+        assert_eq!(world.get(&desk, &at(mia.account.id)).await.expect(200).body["phone"], "+436601234567");
+        assert_eq!(world.listed(&desk, "q=boss").await, ["boss@example.org"]);
     }
 
     async fn an_export_ends_with_the_right_to_it_and_with_the_login(db: Database) {

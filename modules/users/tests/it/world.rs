@@ -1,19 +1,21 @@
 //! The module as the application would run it, with a fake auth that knows the accounts.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use actix_web::body::MessageBody;
-use actix_web::dev::ServiceResponse;
+use actix_web::dev::{Payload, ServiceResponse};
+use actix_web::error::PayloadError;
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
-use actix_web::web::Data;
+use actix_web::web::{Bytes, Data};
 use actix_web::{App, test};
 use contracts::auth::{
-    Account, AccountRegistered, Accounts, Auth, ChangeAccount, CheckSession, CreateAccount, FindAccount,
-    ImportAccounts, ImportedAccounts, ListAccounts, MintLink, MintedLink, SessionStanding,
+    Account, AccountRegistered, AccountState, Accounts, Auth, ChangeAccount, CheckSession, CreateAccount,
+    FindAccount, ImportAccounts, ImportedAccounts, ListAccounts, MintLink, MintedLink, SessionStanding,
 };
 use contracts::{Caller, Error, Event, ExportPerson, PersonalData, Result, UserId};
+use futures_util::{StreamExt as _, stream};
 use platform::audit;
 use platform::clock::Clock;
 use platform::db::Database;
@@ -42,11 +44,13 @@ pub(crate) struct Between {
     auth: Arc<dyn Auth>,
     /// What was done over there, but the answer got lost: so many times from now.
     pub(crate) lost: Arc<AtomicUsize>,
+    /// What is told of the next account that is looked for: as it was when somebody else changed or purged it.
+    pub(crate) late: Arc<Mutex<Option<Account>>>,
 }
 
 impl Between {
     pub(crate) fn new(auth: Arc<dyn Auth>) -> Self {
-        Self { auth, lost: Arc::default() }
+        Self { auth, lost: Arc::default(), late: Arc::default() }
     }
 
     fn answer<T>(&self, answer: Result<T>) -> Result<T> {
@@ -63,7 +67,8 @@ impl Between {
 #[async_trait::async_trait]
 impl Auth for Between {
     async fn find_account(&self, caller: &Caller, ask: FindAccount) -> Result<Option<Account>> {
-        self.auth.find_account(caller, ask).await
+        let late = self.late.lock().unwrap().take();
+        if late.is_some() { Ok(late) } else { self.auth.find_account(caller, ask).await }
     }
 
     async fn check_session(&self, caller: &Caller, ask: CheckSession) -> Result<SessionStanding> {
@@ -83,6 +88,10 @@ impl Auth for Between {
     }
 
     async fn create_account(&self, caller: &Caller, ask: CreateAccount) -> Result<Account> {
+        if ask.invite && ask.state == AccountState::Disabled {
+            let text = "Nobody is invited to an account that is disabled.";
+            return Err(Error::invalid("platform.invalid_input", text).at("/invite", "not_allowed", text));
+        }
         self.answer(self.auth.create_account(caller, ask).await)
     }
 
@@ -133,6 +142,17 @@ impl World {
         Self::with(db, |auth| auth)
     }
 
+    /// One in which answers of auth can get lost or come late.
+    pub(crate) fn unsure(db: Database) -> (Self, Between) {
+        let kept = Mutex::new(None);
+        let world = Self::with(db, |auth| {
+            let between = Between::new(auth);
+            *kept.lock().unwrap() = Some(between.clone());
+            Arc::new(between)
+        });
+        (world, kept.into_inner().unwrap().unwrap())
+    }
+
     /// One in which somebody stands between this module and auth.
     pub(crate) fn with(db: Database, between: impl FnOnce(Arc<dyn Auth>) -> Arc<dyn Auth>) -> Self {
         let clock = Clock::manual("2026-12-01T12:00:00Z".parse().unwrap());
@@ -172,7 +192,18 @@ impl World {
 
     /// A request of nobody.
     pub(crate) async fn call(&self, request: test::TestRequest) -> Reply {
-        let answer = self.begin(request).await;
+        Self::read(self.begin(request, None).await).await
+    }
+
+    /// A request whose body breaks off after this much of it.
+    pub(crate) async fn break_off(&self, by: &Person, request: test::TestRequest, body: &str) -> Reply {
+        let request = request.insert_header(("authorization", format!("Bearer {}", by.token)));
+        let pieces = [Ok(Bytes::from(body.to_owned())), Err(PayloadError::Incomplete(None))];
+        let body = Payload::from(stream::iter(pieces).boxed_local());
+        Self::read(self.begin(request, Some(body)).await).await
+    }
+
+    async fn read(answer: ServiceResponse<impl MessageBody<Error: std::fmt::Debug>>) -> Reply {
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = test::read_body(answer).await;
         let text = String::from_utf8(body.to_vec()).unwrap();
@@ -186,12 +217,14 @@ impl World {
         by: &Person,
         request: test::TestRequest,
     ) -> ServiceResponse<impl MessageBody<Error: std::fmt::Debug>> {
-        self.begin(request.insert_header(("authorization", format!("Bearer {}", by.token)))).await
+        let request = request.insert_header(("authorization", format!("Bearer {}", by.token)));
+        self.begin(request, None).await
     }
 
     async fn begin(
         &self,
         request: test::TestRequest,
+        body: Option<Payload>,
     ) -> ServiceResponse<impl MessageBody<Error: std::fmt::Debug>> {
         let app = App::new()
             .into_utoipa_app()
@@ -203,7 +236,11 @@ impl World {
             .into_app()
             .wrap(RequestContext);
         let app = test::init_service(app).await;
-        test::call_service(&app, request.to_request()).await
+        let mut request = request.to_request();
+        if let Some(body) = body {
+            *request.payload() = body;
+        }
+        test::call_service(&app, request).await
     }
 
     pub(crate) async fn get(&self, by: &Person, path: &str) -> Reply {

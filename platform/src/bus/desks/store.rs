@@ -1,21 +1,22 @@
 //! The desks' queries.
 
-use contracts::{Error, Event, EventId, Time, UserId};
+use contracts::{Error, Event, EventId, Time};
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::Parked;
 use crate::db::{Db, DbConn, Json, Result, SkipLockedExt};
+use crate::forgotten::Copy;
 use crate::outbox::Waiting;
 use crate::schema::platform_deliveries as deliveries;
 
 crate::id_type! {
     /// A delivery: one event for one subscriber.
-    pub(super) struct DeliveryId;
+    pub(crate) struct DeliveryId;
 }
 
 crate::text_enum! {
@@ -276,24 +277,25 @@ pub(super) async fn delete(c: &mut DbConn, ids: Vec<DeliveryId>) -> Result<usize
     Ok(diesel::delete(deliveries::table.filter(deliveries::id.eq_any(ids))).execute(c).await?)
 }
 
-/// The next rows, whatever they hold.
-pub(super) async fn range(c: &mut DbConn, after: Option<DeliveryId>, limit: i64) -> Result<Vec<DeliveryId>> {
-    let mut query = deliveries::table.select(deliveries::id).into_boxed();
+/// The next rows; those that wait or are being handled are on their way.
+pub(super) async fn copies(
+    c: &mut DbConn,
+    after: Option<DeliveryId>,
+    limit: i64,
+) -> Result<Vec<Copy<DeliveryId>>> {
+    let text = sql::<Text>("CAST(envelope AS TEXT)");
+    let mut query = deliveries::table.select((deliveries::id, deliveries::status, text)).into_boxed();
     if let Some(after) = after {
         query = query.filter(deliveries::id.gt(after));
     }
-    Ok(query.order(deliveries::id).limit(limit).load(c).await?)
-}
-
-/// Those of these rows that name the person.
-pub(super) async fn naming(c: &mut DbConn, ids: Vec<DeliveryId>, person: UserId) -> Result<Vec<DeliveryId>> {
-    let names = sql::<Bool>("CAST(envelope AS TEXT) LIKE ").bind::<Text, _>(format!("%{person}%"));
-    let theirs = deliveries::table.filter(deliveries::id.eq_any(ids)).filter(names);
-    Ok(theirs.select(deliveries::id).load(c).await?)
+    let rows: Vec<(DeliveryId, Status, String)> = query.order(deliveries::id).limit(limit).load(c).await?;
+    let copy = |(id, status, text)| Copy { id, text, on_its_way: status == Status::Pending };
+    Ok(rows.into_iter().map(copy).collect())
 }
 
 /// Removes those of these rows that were made or given up.
-pub(super) async fn delete_over(c: &mut DbConn, ids: Vec<DeliveryId>) -> Result<usize> {
+pub(super) async fn delete_over(c: &mut DbConn, ids: Vec<DeliveryId>) -> Result<()> {
     let over = deliveries::status.eq_any(vec![Status::Done, Status::Parked]);
-    Ok(diesel::delete(deliveries::table.filter(deliveries::id.eq_any(ids)).filter(over)).execute(c).await?)
+    diesel::delete(deliveries::table.filter(deliveries::id.eq_any(ids)).filter(over)).execute(c).await?;
+    Ok(())
 }

@@ -21,7 +21,8 @@ async fn with_a_connection(test: impl AsyncFnOnce(&Arc<Replica>, &Wire)) {
     let database = Database::open(&db::Settings { url: url.into(), ..Default::default() }).await.unwrap();
     let second = Duration::from_secs(1);
     let manners = Manners { lease: second, ttl: second * 60, keeps: true, tells: true };
-    let replica = Arc::new(Replica::new(manners, database, Clock::system(), Some(redis.clone())));
+    let seal = Seal::new(&crate::settings::MasterKey::generate().unwrap());
+    let replica = Arc::new(Replica::new(manners, seal, database, Clock::system(), Some(redis.clone())));
     let story = async {
         let wire = loop {
             if let Some(wire) = redis.wire() {
@@ -64,6 +65,36 @@ async fn a_reader_whose_epoch_is_older_than_the_connection_asks_the_source() {
         assert_eq!(read(&numbers, 4, 2).await, 2, "this is what was there before an acknowledged change");
         assert_eq!(read(&numbers, 5, 2).await, 2);
         assert_eq!(read(&numbers, 5, 3).await, 2, "Redis answers again");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_somebody_else_puts_into_redis_is_not_believed() {
+    with_a_connection(async |replica, wire| {
+        let numbers = numbers(replica);
+        assert!(replica.let_in(wire, epoch(4)));
+        assert_eq!(read(&numbers, 4, 1).await, 1);
+        let place = |key: i64| replica.far_key(4, "numbers", &key.to_be_bytes());
+        let there: Vec<u8> = wire.call(redis::cmd("GET").arg(place(7))).await.unwrap();
+        let mut changed = there.clone();
+        *changed.last_mut().unwrap() = 9;
+        let of_another = Seal::new(&crate::settings::MasterKey::generate().unwrap());
+        let forged = [
+            [b"v", &9_i64.to_be_bytes()[..]].concat(),
+            [b"v", &[0; 32][..], &9_i64.to_be_bytes()].concat(),
+            changed,
+            of_another.seal(&place(7), &9_i64.to_be_bytes()),
+            replica.seal.seal(&place(8), &9_i64.to_be_bytes()),
+            b"v".to_vec(),
+            Vec::new(),
+        ];
+        for value in forged {
+            wire.call::<()>(redis::cmd("SET").arg(place(7)).arg(&value)).await.unwrap();
+            assert_eq!(read(&numbers, 4, 2).await, 2, "{value:?}");
+        }
+        wire.call::<()>(redis::cmd("SET").arg(place(7)).arg(&there)).await.unwrap();
+        assert_eq!(read(&numbers, 4, 2).await, 1, "it is ours");
     })
     .await;
 }

@@ -101,7 +101,7 @@ both_engines! {
         ];
         assert_eq!(told, expected);
         assert!(matches!(outcomes[8], ImportOutcome::Created(_)) && matches!(outcomes[10], ImportOutcome::Created(_)));
-        assert_eq!(refused(&outcomes[9]), (Kind::Conflict, vec![("/user", "taken")]));
+        assert_eq!(refused(&outcomes[9]), (Kind::Conflict, vec![("/id", "taken")]));
         assert_eq!(count(&world.db, "auth_accounts").await, 3);
     }
 

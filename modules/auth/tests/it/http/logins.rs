@@ -1,10 +1,13 @@
 //! Logging in, and guessing.
 
+use crate::accounts::import::account;
+use crate::accounts::{caller, to_make};
 use crate::store::sql;
 use crate::world::{LOGINS, OTHER_PASSWORD, PASSWORD, PUBLIC_URL, REGISTRATIONS, World};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use contracts::auth::SessionCreated;
+use contracts::auth::{Auth as _, ImportAccount, ImportAccounts, SessionCreated};
+use contracts::{Caller, Concealed};
 use futures_util::future::join_all;
 use platform::db::Database;
 use serde_json::{Value, json};
@@ -190,6 +193,34 @@ both_engines! {
         for reply in refused {
             assert_eq!((reply.body["code"].as_str(), reply.header("retry-after")), (Some("auth.busy"), "1"));
         }
+    }
+
+    async fn making_and_importing_accounts_keeps_nobody_from_logging_in(db: Database) {
+        let world = World::with(db, |settings| {
+            settings.hash.threads = 1;
+            settings.hash.queue = 8;
+            settings.hash.memory_kib = 16_384;
+        }).await;
+        world.member("mia@example.test").await;
+        let desk = Caller { client_address: Some("192.0.2.99".parse().unwrap()), ..caller() };
+        let login = || guess(&world, "mia@example.test", PASSWORD, "198.51.100.1");
+        let made = join_all((0..40).map(|n| {
+            world.service.create_account(&desk, to_make(&format!("made{n}@example.test")))
+        }));
+        let (made, reply) = tokio::join!(made, login());
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        let refused: Vec<_> = made.iter().filter_map(|it| it.as_ref().err()).collect();
+        assert!(!refused.is_empty() && refused.len() < 40, "{}", refused.len());
+        assert!(refused.iter().all(|error| error.code == "auth.busy"), "{refused:?}");
+        let imports = join_all((0..20).map(|n| {
+            let password = Some(Concealed::new(PASSWORD));
+            let accounts = (0..2).map(|m| account(&format!("import{n}.{m}@example.test")));
+            let accounts = accounts.map(|it| ImportAccount { password: password.clone(), ..it }).collect();
+            world.service.import_accounts(&desk, ImportAccounts { dry_run: false, accounts })
+        }));
+        let (imports, reply) = tokio::join!(imports, login());
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        assert!(imports.iter().all(Result::is_ok), "imports wait for each other");
     }
 
     async fn a_crowd_at_one_account_is_sent_away_at_once(db: Database) {

@@ -84,6 +84,47 @@ both_engines! {
         assert_eq!(world.told().await, Vec::<String>::new());
     }
 
+    async fn what_a_profile_would_drop_is_refused_and_the_rest_takes_its_normal_form(db: Database) {
+        let world = World::new(db).await;
+        let ask = |name: &str, locale: &str| {
+            let body = json!({
+                "email": "mia@example.test", "password": PASSWORD, "display_name": name, "locale": locale,
+            });
+            world.post(REGISTRATIONS, &body).send()
+        };
+        for name in ["Mia\u{202e}aiM", "Mia\u{2028}Hale", "\u{2066}Mia"] {
+            assert_eq!(ask(name, "en").await.expect(422).rules(), [("/display_name", "control_character")]);
+        }
+        for locale in ["en-a", "de-x"] {
+            assert_eq!(ask("Mia", locale).await.expect(422).rules(), [("/locale", "malformed_locale")]);
+        }
+        assert_eq!(world.told().await, Vec::<String>::new());
+        ask(" Zoe\u{308} ", "DE-at").await.expect(202);
+        let told = world.facts::<AccountRegistered>().await.pop().unwrap();
+        assert_eq!((told.display_name.as_deref(), told.locale.as_deref()), (Some("Zoë"), Some("de-AT")));
+    }
+
+    async fn whoever_says_no_language_is_written_to_in_the_one_of_his_browser(db: Database) {
+        let world = World::new(db).await;
+        let expected = [
+            (None, "fr;q=0.3, de-at;q=0.9, *", Some("de-AT")),
+            (Some("it"), "de", Some("it")),
+            (None, "*, en-a, \u{e9}", None),
+            (None, "", None),
+        ];
+        for (n, (said, accepted, locale)) in expected.into_iter().enumerate() {
+            let mut body = json!({ "email": format!("mia{n}@example.test"), "password": PASSWORD });
+            if let Some(said) = said {
+                body["locale"] = json!(said);
+            }
+            world.post(REGISTRATIONS, &body).header("accept-language", accepted).send().await.expect(202);
+            let events = world.events().await;
+            let registered: AccountRegistered = events[0].read().unwrap();
+            let requested: VerificationRequested = events[1].read().unwrap();
+            assert_eq!((registered.locale.as_deref(), requested.locale.as_deref()), (locale, locale), "{accepted}");
+        }
+    }
+
     async fn what_is_no_address_is_refused(db: Database) {
         let world = World::new(db).await;
         for email in NO_ADDRESSES {

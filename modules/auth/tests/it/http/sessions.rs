@@ -1,8 +1,9 @@
 //! Seeing and ending one's own sessions.
 
+use crate::store::sql;
 use crate::world::{LOGINS, PASSWORD, SESSIONS, Tokens, World};
 use contracts::SessionId;
-use platform::db::Database;
+use platform::db::{Database, Db};
 use serde_json::json;
 use testkit::both_engines;
 
@@ -36,6 +37,18 @@ both_engines! {
         let reply = world.get(SESSIONS).by(&first).send().await.expect(200);
         assert_eq!(reply.body["items"][0]["last_used_at"], json!("2026-12-01T12:02:00Z"));
         assert_eq!(reply.body["items"][0]["current"], json!(true));
+    }
+
+    async fn somebody_sees_as_many_logins_as_he_may_have(db: Database) {
+        let world = World::with(db, |it| it.sessions.max_per_account = 1_000).await;
+        let mine = world.logged_in("mia@example.test").await;
+        let id = if world.db.dialect() == Db::Sqlite { "randomblob(16)" } else { "gen_random_uuid()" };
+        let rest = "account_id, credential_version, family_key, created_at, last_used_at, expires_at";
+        let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999)";
+        let insert = format!("INSERT INTO auth_sessions (id, {rest}) {many} SELECT {id}, {rest} FROM auth_sessions, n");
+        sql(&world.db, &insert).await;
+        let reply = world.get(SESSIONS).by(&mine).send().await.expect(200);
+        assert_eq!(reply.body["items"].as_array().unwrap().len(), 1_000);
     }
 
     async fn an_ended_session_is_refused_on_the_very_next_request(db: Database) {

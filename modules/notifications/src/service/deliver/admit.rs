@@ -11,7 +11,8 @@ use platform::limits::{self, Bucket};
 use super::Service;
 use super::claim::Claimed;
 use crate::model::category::SECURITY;
-use crate::model::{Destination, Failure, Letter, Medium, Reason};
+use crate::model::template::is_own;
+use crate::model::{Destination, Failure, Letter, Medium, Message, Reason};
 use crate::settings::limits::hourly;
 use crate::store::deliveries;
 
@@ -22,6 +23,26 @@ struct Take {
     times: u32,
     reason: Reason,
     told: &'static str,
+}
+
+/// Who speaks: each has buckets of its own, so that nobody's messages hold back those of Doorward.
+enum Sender {
+    /// Whoever may send.
+    Anybody,
+    /// Whoever may also say that a message is about security.
+    Trusted,
+    /// Doorward itself, about somebody's security.
+    Doorward,
+}
+
+impl Sender {
+    fn of(message: &Message) -> Self {
+        match message.category.as_str() {
+            SECURITY if is_own(&message.template, SECURITY) => Self::Doorward,
+            SECURITY => Self::Trusted,
+            _ => Self::Anybody,
+        }
+    }
 }
 
 enum Refusal {
@@ -67,13 +88,16 @@ impl Service {
     /// From the narrowest to the widest, always in this order, so that no two messages wait for each other.
     fn takes(&self, claimed: &Claimed, letter: &Letter) -> Vec<Take> {
         let limits = &self.settings.limits;
-        let secure = claimed.message.category == SECURITY;
-        let (operation, capacity) = match (claimed.delivery.medium, secure) {
-            (Medium::Email, false) => ("notifications.email", limits.email),
-            (Medium::Email, true) => ("notifications.email.security", limits.email_security),
-            (Medium::Sms, false) => ("notifications.sms", limits.sms),
-            (Medium::Sms, true) => ("notifications.sms.security", limits.sms_security),
-            (Medium::Inbox, _) => ("notifications.inbox", limits.inbox),
+        let message = &claimed.message;
+        let (operation, capacity) = match (claimed.delivery.medium, Sender::of(message)) {
+            (Medium::Email, Sender::Anybody) => ("notifications.email", limits.email),
+            (Medium::Email, Sender::Trusted) => ("notifications.email.security", limits.email_security),
+            (Medium::Email, Sender::Doorward) => ("notifications.email.own", limits.email_security),
+            (Medium::Sms, Sender::Anybody) => ("notifications.sms", limits.sms),
+            (Medium::Sms, Sender::Trusted) => ("notifications.sms.security", limits.sms_security),
+            (Medium::Sms, Sender::Doorward) => ("notifications.sms.own", limits.sms_security),
+            (Medium::Inbox, Sender::Anybody | Sender::Trusted) => ("notifications.inbox", limits.inbox),
+            (Medium::Inbox, Sender::Doorward) => ("notifications.inbox.own", limits.inbox),
         };
         let told = "This receiver got as many messages as the limits allow in an hour.";
         let take = |parts: &[&[u8]]| Take {
@@ -84,7 +108,7 @@ impl Service {
             told,
         };
         let mut takes = Vec::new();
-        if let Recipient::User(user) = &claimed.message.to {
+        if let Some(Recipient::User(user)) = &claimed.message.to {
             takes.push(take(&[b"person", user.uuid().as_bytes()]));
         }
         match &letter.to {

@@ -1,12 +1,10 @@
 //! Leaving a provider alone that fails again and again, so that messages don't wait for its deadline each time.
 //!
 //! Closed: everything goes through. Open: nothing does, for a while. Half-open: one message tries whether it is back; what
-//! becomes of that one closes or opens it. Each process finds out by itself.
+//! becomes of that one closes or opens it. Each process finds out by itself, and measures by a clock that nobody sets.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use contracts::Time;
+use std::time::{Duration, Instant};
 
 use crate::settings::Circuit;
 
@@ -33,9 +31,9 @@ impl State {
 struct Seen {
     failures: u32,
     /// Until when nothing goes through.
-    open_until: Option<Time>,
+    open_until: Option<Instant>,
     /// Until when the one that tries is waited for; after that another one may.
-    probe_until: Option<Time>,
+    probe_until: Option<Instant>,
 }
 
 /// One provider's circuit.
@@ -56,14 +54,14 @@ impl Breaker {
 
     /// Whether a message may go through now. Tell what became of it with [`Breaker::succeeded`] or
     /// [`Breaker::failed`].
-    pub(super) fn admit(&self, now: Time) -> bool {
+    pub(super) fn admit(&self, now: Instant) -> bool {
         let mut seen = self.held();
         match (seen.open_until, seen.probe_until) {
             (None, _) => true,
             (Some(until), _) if now < until => false,
             (Some(_), Some(until)) if now < until => false,
             (Some(_), _) => {
-                seen.probe_until = Some(now.plus(self.patience));
+                seen.probe_until = Some(now + self.patience);
                 true
             }
         }
@@ -75,15 +73,15 @@ impl Breaker {
     }
 
     /// The provider is in trouble.
-    pub(super) fn failed(&self, now: Time) {
+    pub(super) fn failed(&self, now: Instant) {
         let mut seen = self.held();
         seen.failures = seen.failures.saturating_add(1);
         if seen.probe_until.take().is_some() || seen.failures >= self.failures {
-            seen.open_until = Some(now.plus(self.pause));
+            seen.open_until = Some(now + self.pause);
         }
     }
 
-    pub(super) fn state(&self, now: Time) -> State {
+    pub(super) fn state(&self, now: Instant) -> State {
         match self.held().open_until {
             None => State::Closed,
             Some(until) if now < until => State::Open,
@@ -100,45 +98,55 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    fn at(seconds: i64) -> Time {
-        Time::from_seconds(1_767_225_600 + seconds)
+    /// So many seconds after the beginning of a test.
+    struct Begun(Instant);
+
+    impl Begun {
+        fn at(&self, seconds: u64) -> Instant {
+            self.0 + Duration::from_secs(seconds)
+        }
     }
 
-    fn breaker() -> Breaker {
-        Breaker::new(&Circuit { failures: 3, open_seconds: 30 }, Duration::from_secs(10))
+    fn breaker() -> (Breaker, Begun) {
+        let settings = Circuit { failures: 3, open_seconds: 30 };
+        (Breaker::new(&settings, Duration::from_secs(10)), Begun(Instant::now()))
     }
 
     #[test]
     fn failures_in_a_row_open_it_and_one_success_in_between_does_not() {
-        let breaker = breaker();
-        breaker.failed(at(0));
-        breaker.failed(at(1));
+        let (breaker, begun) = breaker();
+        breaker.failed(begun.at(0));
+        breaker.failed(begun.at(1));
         breaker.succeeded();
-        breaker.failed(at(2));
-        breaker.failed(at(3));
-        assert!(breaker.admit(at(3)) && breaker.state(at(3)) == State::Closed);
-        breaker.failed(at(4));
-        assert!(!breaker.admit(at(4)) && breaker.state(at(4)) == State::Open);
+        breaker.failed(begun.at(2));
+        breaker.failed(begun.at(3));
+        assert!(breaker.admit(begun.at(3)) && breaker.state(begun.at(3)) == State::Closed);
+        breaker.failed(begun.at(4));
+        assert!(!breaker.admit(begun.at(4)) && breaker.state(begun.at(4)) == State::Open);
     }
 
     #[test]
     fn one_tries_whether_it_is_back() {
-        let breaker = breaker();
-        (0..3).for_each(|second| breaker.failed(at(second)));
-        assert!(!breaker.admit(at(31)));
-        assert_eq!(breaker.state(at(32)), State::HalfOpen);
-        assert!(breaker.admit(at(32)) && !breaker.admit(at(32)), "only one tries");
-        breaker.failed(at(33));
-        assert!(!breaker.admit(at(62)), "and its failure opens it at once");
-        assert!(breaker.admit(at(63)));
+        let (breaker, begun) = breaker();
+        (0..3).for_each(|second| breaker.failed(begun.at(second)));
+        assert!(!breaker.admit(begun.at(31)));
+        assert_eq!(breaker.state(begun.at(32)), State::HalfOpen);
+        assert!(breaker.admit(begun.at(32)) && !breaker.admit(begun.at(32)), "only one tries");
+        breaker.failed(begun.at(33));
+        assert!(!breaker.admit(begun.at(62)), "and its failure opens it at once");
+        assert!(breaker.admit(begun.at(63)));
         breaker.succeeded();
-        assert!(breaker.admit(at(63)) && breaker.admit(at(63)) && breaker.state(at(63)) == State::Closed);
+        assert!(
+            breaker.admit(begun.at(63))
+                && breaker.admit(begun.at(63))
+                && breaker.state(begun.at(63)) == State::Closed
+        );
     }
 
     #[test]
     fn a_try_that_was_dropped_does_not_keep_it_shut() {
-        let breaker = breaker();
-        (0..3).for_each(|second| breaker.failed(at(second)));
-        assert!(breaker.admit(at(40)) && !breaker.admit(at(49)) && breaker.admit(at(50)));
+        let (breaker, begun) = breaker();
+        (0..3).for_each(|second| breaker.failed(begun.at(second)));
+        assert!(breaker.admit(begun.at(40)) && !breaker.admit(begun.at(49)) && breaker.admit(begun.at(50)));
     }
 }

@@ -20,18 +20,30 @@ pub(super) struct Claimed {
     pub(super) lost: bool,
 }
 
+/// How many tries may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Free {
+    /// Altogether.
+    pub(super) places: usize,
+    /// Of deliveries that are not urgent.
+    pub(super) ordinary: usize,
+}
+
 impl Service {
-    /// At most `free` deliveries that are due, and how long to wait before looking again when nothing else happens.
-    pub(super) async fn claim(&self, free: usize) -> db::Result<(Vec<Claimed>, Duration)> {
+    /// Deliveries that are due, the urgent ones first, and how long to wait before looking again when nothing else happens.
+    /// While there is no place for any, nobody is asked: a place that gets free is what is waited for.
+    pub(super) async fn claim(&self, free: Free) -> db::Result<(Vec<Claimed>, Duration)> {
+        if free.places == 0 {
+            return Ok((Vec::new(), self.poll_interval()));
+        }
         let now = self.clock.now();
-        let first_due = deliveries::first_due(&mut *self.db.read().await?).await?;
+        let first_due = deliveries::first_due(&mut *self.db.read().await?, free.ordinary == 0).await?;
         let wait = first_due.map_or(self.poll_interval(), |due| due.since(now).min(self.poll_interval()));
-        if free == 0 || first_due.is_none_or(|due| due > now) {
+        if first_due.is_none_or(|due| due > now) {
             return Ok((Vec::new(), wait.max(Duration::from_millis(1))));
         }
         let lease_until = now.plus(self.settings.lease());
-        let limit = i64::try_from(free).unwrap_or(i64::MAX);
-        let work = async |tx: &mut DbConn| claim(tx, now, lease_until, limit).await;
+        let work = async |tx: &mut DbConn| claim(tx, now, lease_until, free).await;
         Ok((self.db.transaction(work).await?, self.poll_interval()))
     }
 
@@ -55,8 +67,13 @@ impl Service {
     }
 }
 
-async fn claim(tx: &mut DbConn, now: Time, lease_until: Time, limit: i64) -> db::Result<Vec<Claimed>> {
-    let due = deliveries::due(tx, now, limit).await?;
+async fn claim(tx: &mut DbConn, now: Time, lease_until: Time, free: Free) -> db::Result<Vec<Claimed>> {
+    let limit = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let mut due = deliveries::due(tx, now, true, limit(free.places)).await?;
+    let ordinary = free.ordinary.min(free.places.saturating_sub(due.len()));
+    if ordinary > 0 {
+        due.extend(deliveries::due(tx, now, false, limit(ordinary)).await?);
+    }
     if due.is_empty() {
         return Ok(Vec::new());
     }
@@ -84,4 +101,47 @@ async fn claim(tx: &mut DbConn, now: Time, lease_until: Time, limit: i64) -> db:
         Some(Claimed { delivery, message, lost })
     });
     Ok(claimed.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use platform::clock::Clock;
+    use platform::db::Database;
+    use platform::settings::MasterKey;
+    use testkit::both_engines;
+    use testkit::fakes::{FakeAuth, FakeUsers};
+
+    use super::super::super::{Outlets, Parts};
+    use super::*;
+    use crate::settings::{Settings, Smtp};
+
+    fn service(db: Database) -> Service {
+        let parts = Parts {
+            db,
+            clock: Clock::manual(Time::from_seconds(1_767_225_600)),
+            auth: Arc::<FakeAuth>::default(),
+            users: Arc::<FakeUsers>::default(),
+            settings: Settings::default(),
+            smtp: Smtp::default(),
+            master_key: MasterKey::generate().unwrap(),
+            public_url: "https://id.example.org".parse().unwrap(),
+            mailbox: true,
+            notes: None,
+            redis: None,
+        };
+        Service::with_outlets(parts, Outlets::default()).unwrap()
+    }
+
+    both_engines! {
+        async fn without_a_free_place_nobody_is_asked_and_the_wait_is_not_cut_short(db: Database) {
+            let service = service(db.clone());
+            db.close();
+            let (claimed, wait) = service.claim(Free { places: 0, ordinary: 0 }).await.unwrap();
+            assert_eq!((claimed.len(), wait), (0, service.poll_interval()));
+            let asked = service.claim(Free { places: 1, ordinary: 1 }).await;
+            assert!(asked.is_err(), "whoever asks is told that the database is closed");
+        }
+    }
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge, histogram};
-use platform::clock::Clock;
 
 use super::breaker::Breaker;
 use super::{Channel, numbers};
@@ -31,7 +30,6 @@ pub(crate) struct Line {
     medium: Medium,
     providers: Vec<Provider>,
     patience: Duration,
-    clock: Clock,
 }
 
 impl Line {
@@ -40,7 +38,6 @@ impl Line {
         medium: Medium,
         channels: Vec<(Arc<dyn Channel>, u64)>,
         settings: &Settings,
-        clock: &Clock,
     ) -> Self {
         let patience = Duration::from_millis(settings.provider_timeout_ms);
         let provider = |(name, (channel, cost))| Provider {
@@ -50,7 +47,7 @@ impl Line {
             cost,
         };
         let providers = NAMES.into_iter().zip(channels).map(provider).collect();
-        Self { medium, providers, patience, clock: clock.clone() }
+        Self { medium, providers, patience }
     }
 
     /// Whether there is nobody who could take anything.
@@ -62,7 +59,7 @@ impl Line {
     pub(super) async fn send(&self, letter: &Letter) -> Result<Taken, Failure> {
         let mut failed: Vec<(&'static str, Failure)> = Vec::new();
         for provider in &self.providers {
-            if !provider.breaker.admit(self.clock.now()) {
+            if !provider.breaker.admit(Instant::now()) {
                 continue;
             }
             match self.ask(provider, letter).await {
@@ -84,7 +81,7 @@ impl Line {
         let answer = asked.unwrap_or_else(|_| Err(silent()));
         let (channel, name) = (self.medium.as_str(), provider.name);
         match &answer {
-            Err(failure) if failure.of_provider => provider.breaker.failed(self.clock.now()),
+            Err(failure) if failure.of_provider => provider.breaker.failed(Instant::now()),
             _ => provider.breaker.succeeded(),
         }
         let outcome = match &answer {
@@ -107,7 +104,7 @@ impl Line {
 
     /// Tells the metrics which circuits are open.
     pub(super) fn measure(&self) {
-        let (now, channel) = (self.clock.now(), self.medium.as_str());
+        let (now, channel) = (Instant::now(), self.medium.as_str());
         for provider in &self.providers {
             gauge!(numbers::CIRCUIT, "channel" => channel, "provider" => provider.name)
                 .set(provider.breaker.state(now).number());

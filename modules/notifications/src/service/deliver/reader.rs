@@ -28,7 +28,13 @@ impl Service {
         message: &Message,
         medium: Medium,
     ) -> Result<Reader, Failure> {
-        let to = match &message.to {
+        let unread = || {
+            Failure::permanent(
+                Reason::Unrenderable,
+                "The address that is kept for it can't be read any more.",
+            )
+        };
+        let to = match message.to.as_ref().ok_or_else(unread)? {
             Recipient::User(user) => return self.person(caller, *user, message, medium).await,
             Recipient::Email(address) => Destination::Email(address.clone()),
             Recipient::Phone(number) => Destination::Phone(number.clone()),
@@ -120,7 +126,7 @@ impl Service {
         to: &Destination,
     ) -> db::Result<Option<Reason>> {
         let mut c = self.db.read().await?;
-        if let Recipient::User(user) = &message.to {
+        if let Some(Recipient::User(user)) = &message.to {
             let decided = preferences::find(&mut c, *user).await?;
             if !is_on(&decided.choices, &message.category, medium) {
                 return Ok(Some(Reason::PreferenceOff));
@@ -132,7 +138,7 @@ impl Service {
         let address = suppressions::Address { key: self.address_key(to), medium };
         let found = suppressions::find(&mut c, &address, &message.category).await?;
         // What an address unsubscribed from is that address's; an account of the same owner decides by preferences.
-        let of_person = matches!(message.to, Recipient::User(_));
+        let of_person = matches!(message.to, Some(Recipient::User(_)));
         Ok(found.filter(|reason| *reason == Reason::Bounced || !of_person))
     }
 }

@@ -172,8 +172,7 @@ async fn mark_message(tx: &mut DbConn, claimed: &Claimed, now: Time) -> db::Resu
 /// time the second one sees the first.
 pub(in crate::service) async fn mark(tx: &mut DbConn, id: NotificationId, now: Time) -> db::Result<()> {
     messages::touch(tx, id, now).await?;
-    let deliveries = deliveries::of_message(tx, id).await?;
-    let states: Vec<_> = deliveries.iter().map(|delivery| delivery.state).collect();
+    let states = deliveries::states_of_message(tx, id).await?;
     messages::set_state(tx, id, model::settled(&states), now).await
 }
 

@@ -1,0 +1,6 @@
+-- The ids of people who were forgotten for good, and nothing else of them: nobody gets such an id again, because the trail
+-- and what belongs to it elsewhere are still there.
+CREATE TABLE auth_purged_accounts (
+    id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    purged_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,2 @@
+DROP INDEX notifications_deliveries_due_by_urgency;
+ALTER TABLE notifications_deliveries DROP COLUMN urgent;

@@ -1,0 +1,6 @@
+-- Whose account is gone for good, and since when: an account that was read before that makes no rows any more.
+CREATE TABLE users_purges (
+  id BLOB PRIMARY KEY NOT NULL,
+  -- As auth tells it: compared with when an account last changed.
+  purged_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
