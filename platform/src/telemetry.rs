@@ -3,11 +3,8 @@
 //! Left out: exporting traces; and what may be logged, which is each caller's care: never an address, a token or a
 //! password.
 
-use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::panic::PanicHookInfo;
-use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter::ParseError;
@@ -62,9 +59,6 @@ pub enum Error {
     /// The filter can't be read.
     #[error("the log filter can't be read: {0}")]
     Filter(#[from] ParseError),
-    /// There is no standard error.
-    #[error("standard error can't be used: {0}")]
-    Closed(#[from] io::Error),
     /// Something in this process logs already.
     #[error("logging was started before")]
     Started(#[from] tracing_subscriber::util::TryInitError),
@@ -79,12 +73,10 @@ const QUIET: &str = "actix_http::h1::dispatcher=off,actix_server=warn,lapin=off"
 /// Starts logging to standard error, and makes panics log lines.
 ///
 /// # Errors
-/// When the filter can't be read, there is no standard error, or logging was started before.
+/// When the filter can't be read, or logging was started before.
 pub fn init(settings: &Settings) -> Result<(), Error> {
     let filter = settings.parsed()?;
-    let out = Whole::new(File::from(io::stderr().as_fd().try_clone_to_owned()?));
-    let out = OneLine(move || out.clone());
-    Registry::default().with(layer(settings.format, out).with_filter(filter)).try_init()?;
+    Registry::default().with(layer(settings.format, OneLine(io::stderr)).with_filter(filter)).try_init()?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
 }
@@ -109,45 +101,6 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let message = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(not shown)");
     tracing::error!(place, message, "A panic at {place}.");
-}
-
-/// What the system writes to a pipe in one piece (`PIPE_BUF` of Linux), whoever else writes: files and terminals take more.
-const IN_ONE_PIECE: usize = 4096;
-
-/// A file into which many threads write lines, none of which is torn apart.
-///
-/// `std::io::stderr` has a lock that every line takes: under load the threads that serve waited for each other there for a
-/// quarter of their time. The system keeps short lines whole by itself; only longer ones must be alone.
-#[derive(Clone)]
-struct Whole(Arc<(File, RwLock<()>)>);
-
-impl Whole {
-    fn new(file: File) -> Self {
-        Self(Arc::new((file, RwLock::new(()))))
-    }
-}
-
-impl Write for Whole {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.write_all(line)?;
-        Ok(line.len())
-    }
-
-    fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
-        let (file, alone) = &*self.0;
-        let mut file: &File = file;
-        if line.len() <= IN_ONE_PIECE {
-            let _with_others = alone.read().unwrap_or_else(PoisonError::into_inner);
-            file.write_all(line)
-        } else {
-            let _alone = alone.write().unwrap_or_else(PoisonError::into_inner);
-            file.write_all(line)
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Makes one line of whatever an event holds: every control character but the final line feed is written as its
@@ -245,32 +198,6 @@ mod tests {
             let body = text.trim_end_matches('\n');
             assert!(!body.chars().any(is_unsafe), "{format:?}: {text:?}");
             assert!(body.contains("mallory"), "{format:?}: {text:?}");
-        }
-    }
-
-    #[test]
-    fn lines_of_many_threads_stay_whole_in_a_pipe() {
-        let (mut reader, writer) = io::pipe().unwrap();
-        let out = Whole::new(File::from(std::os::fd::OwnedFd::from(writer)));
-        let mut text = String::new();
-        std::thread::scope(|scope| {
-            for letter in ["a", "b", "c", "d"] {
-                let mut out = out.clone();
-                scope.spawn(move || {
-                    for number in 0..200_usize {
-                        // Every third line is longer than what the system keeps together.
-                        let length = if number % 3 == 0 { 3 * IN_ONE_PIECE } else { 100 + number };
-                        out.write_all(format!("{}\n", letter.repeat(length)).as_bytes()).unwrap();
-                    }
-                });
-            }
-            drop(out);
-            io::Read::read_to_string(&mut reader, &mut text).unwrap();
-        });
-        assert_eq!(text.lines().count(), 800);
-        for line in text.lines() {
-            let first = line.get(..1).unwrap();
-            assert!(line.len() >= 100 && line.bytes().all(|byte| byte == first.as_bytes()[0]), "{line}");
         }
     }
 
