@@ -10,21 +10,21 @@ use unicode_normalization::UnicodeNormalization;
 /// A broken rule: its stable word and its sentence.
 pub type BrokenWord = (&'static str, Cow<'static, str>);
 
-/// A name that a person is shown by: 1 to 200 characters in one line, without signs that turn the direction of what
+/// A name: 1 to 200 characters in one line, without signs that turn the direction of what
 /// stands around it. Space around it does not belong to it; the normal form is NFC.
 ///
 /// # Errors
 /// `empty`, `too_long` or `control_character`.
-pub fn display_name(text: &str) -> Result<String, BrokenWord> {
+pub fn name(text: &str) -> Result<String, BrokenWord> {
     let name: String = text.trim().nfc().collect();
     if name.is_empty() {
-        return Err(("empty", "A display name needs at least one character.".into()));
+        return Err(("empty", "A name needs at least one character.".into()));
     }
     if name.chars().count() > 200 {
-        return Err(("too_long", "A display name has at most 200 characters.".into()));
+        return Err(("too_long", "A name has at most 200 characters.".into()));
     }
     if name.chars().any(|c| c.is_control() || is_direction(c)) {
-        let rule = "A display name is one line of text without control characters.";
+        let rule = "A name is one line of text without control characters.";
         return Err(("control_character", rule.into()));
     }
     Ok(name)
@@ -77,8 +77,8 @@ mod tests {
 
     #[test]
     fn names_are_one_line_in_one_direction() {
-        assert_eq!(display_name("  Mia Müller ").unwrap(), "Mia Müller");
-        assert_eq!(display_name(" Zoe\u{308} ").unwrap(), "Zoë");
+        assert_eq!(name("  Mia Müller ").unwrap(), "Mia Müller");
+        assert_eq!(name(" Zoe\u{308} ").unwrap(), "Zoë");
         for (text, code) in [
             ("", "empty"),
             (" ", "empty"),
@@ -88,10 +88,10 @@ mod tests {
             ("a\u{2028}b", "control_character"),
             ("a\u{2069}b", "control_character"),
         ] {
-            assert_eq!(display_name(text).unwrap_err().0, code, "{text:?}");
+            assert_eq!(name(text).unwrap_err().0, code, "{text:?}");
         }
-        assert!(display_name(&"ä".repeat(200)).is_ok());
-        assert_eq!(display_name(&"a".repeat(201)).unwrap_err().0, "too_long");
+        assert!(name(&"ä".repeat(200)).is_ok());
+        assert_eq!(name(&"a".repeat(201)).unwrap_err().0, "too_long");
     }
 
     #[test]
@@ -124,6 +124,7 @@ mod tests {
             "\u{f6}s",
             "de-x",
             "en-a",
+            "not a language",
         ] {
             assert_eq!(locale(bad).unwrap_err().0, "malformed_locale", "{bad}");
         }
@@ -132,10 +133,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_normal_form_is_the_normal_form_of_itself(
-            name in "\\PC{0,30}", tag in "[a-zA-Z]{1,9}(-[a-zA-Z0-9]{1,9}){0,4}", other in any::<String>(),
+            called in "\\PC{0,30}", tag in "[a-zA-Z]{1,9}(-[a-zA-Z0-9]{1,9}){0,4}", other in any::<String>(),
         ) {
-            for text in [name, tag, other] {
-                for read in [display_name, locale] {
+            for text in [called, tag, other] {
+                for read in [name, locale] {
                     if let Ok(once) = read(&text) {
                         prop_assert_eq!(read(&once), Ok(once));
                     }

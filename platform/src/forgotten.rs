@@ -25,7 +25,7 @@ const EVERY: Duration = Duration::from_secs(5);
 /// How many people one look is for, at most.
 const TOGETHER: i64 = 50;
 
-/// How long a look may take before another process begins it anew.
+/// How long a look may take, by a process that may be dead, before another one begins it anew.
 const LEASE: Duration = Duration::from_secs(3_600);
 
 /// The pause after the first look; each later one is four times as long, up to [`LONGEST`].
@@ -73,8 +73,8 @@ impl Forgetter {
         }
     }
 
-    /// Looks once for those whose turn it is; tells how many they were. What is left when it is told to stop is looked
-    /// through by the next one.
+    /// Looks once for those whose turn it is; tells how many they were. When it is told to stop, or the database goes away,
+    /// their turn is not over: whoever is there next begins anew.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -86,18 +86,16 @@ impl Forgetter {
         }
         let until = now.plus(LEASE);
         let taken = self.db.transaction(async |tx| store::take(tx, now, until, TOGETHER).await).await?;
-        let mut look = Look::new(&self.db, stop, &taken);
-        look.through::<outbox::Events>().await?;
-        look.through::<bus::desks::Deliveries>().await?;
-        look.through::<idempotency::Answers>().await?;
-        for (person, _) in &taken {
-            audit::forget(&self.db, *person, stop).await?;
-        }
-        self.db.truncate_log().await?;
-        if stop.is_cancelled() {
-            return Ok(taken.len());
-        }
-        let (now, on_their_way) = (self.clock.now(), look.on_their_way);
+        let looked = self.look(stop, &taken).await;
+        let now = self.clock.now();
+        let on_their_way = match looked {
+            Ok(on_their_way) if !stop.is_cancelled() => on_their_way,
+            broken_off => {
+                let people = taken.iter().map(|(person, _)| *person).collect();
+                store::give_back(&mut *self.db.write().await?, people, until, now).await?;
+                return broken_off.map(|_| taken.len());
+            }
+        };
         for (person, looks) in &taken {
             if *looks + 1 >= LEAST_LOOKS && !on_their_way.contains(person) {
                 store::done(&mut *self.db.write().await?, *person, until).await?;
@@ -107,6 +105,19 @@ impl Forgetter {
             }
         }
         Ok(taken.len())
+    }
+
+    /// Looks everywhere, and tells who is named by what is on its way.
+    async fn look(&self, stop: &CancellationToken, taken: &[(UserId, i64)]) -> db::Result<HashSet<UserId>> {
+        let mut look = Look::new(&self.db, stop, taken);
+        look.through::<outbox::Events>().await?;
+        look.through::<bus::desks::Deliveries>().await?;
+        look.through::<idempotency::Answers>().await?;
+        for (person, _) in taken {
+            audit::forget(&self.db, *person, stop).await?;
+        }
+        self.db.truncate_log().await?;
+        Ok(look.on_their_way)
     }
 }
 

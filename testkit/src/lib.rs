@@ -25,3 +25,4 @@ pub mod postgres_front;
 pub mod redis;
 pub mod scan;
 pub mod sms_gateway;
+pub mod store;

@@ -63,6 +63,14 @@ pub(super) async fn look_again(c: &mut DbConn, person: UserId, until: Time, next
     Ok(())
 }
 
+/// Not looked for after all: their turn is now, unless they were noted again, or taken by another process, since.
+pub(super) async fn give_back(c: &mut DbConn, people: Vec<UserId>, until: Time, now: Time) -> Result<()> {
+    let taken =
+        forgotten::table.filter(forgotten::person.eq_any(people)).filter(forgotten::next_look_at.eq(until));
+    diesel::update(taken).set(forgotten::next_look_at.eq(now)).execute(c).await?;
+    Ok(())
+}
+
 pub(super) async fn count(c: &mut DbConn) -> Result<i64> {
     Ok(forgotten::table.count().get_result(c).await?)
 }

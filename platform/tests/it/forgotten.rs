@@ -92,6 +92,10 @@ async fn look(db: &Database, clock: &Clock) -> usize {
     Forgetter::new(db.clone(), clock.clone()).run_once(&CancellationToken::new()).await.unwrap()
 }
 
+async fn sql(db: &Database, text: &str) {
+    db.write().await.unwrap().batch(text).await.unwrap();
+}
+
 /// In which tables somebody is named, the list of those who are looked for aside.
 async fn named(db: &Database, user: UserId) -> Vec<String> {
     let places = scan::find(db, &user.to_string()).await;
@@ -196,10 +200,18 @@ both_engines! {
         let forgetter = Forgetter::new(db.clone(), clock.clone());
         assert_eq!(forgetter.run_once(&stop).await.unwrap(), 1);
         assert!(!named(&db, gone).await.is_empty());
-        assert_eq!(look(&db, &clock).await, 0, "its lease has not ended");
-        clock.advance(Duration::from_secs(3_601));
-        assert_eq!(look(&db, &clock).await, 1);
+        sql(&db, "ALTER TABLE platform_idempotency_keys RENAME TO away").await;
+        forgetter.run_once(&CancellationToken::new()).await.unwrap_err();
+        sql(&db, "ALTER TABLE away RENAME TO platform_idempotency_keys").await;
+        assert_eq!(look(&db, &clock).await, 1, "at once, and not when a lease ends");
         assert!(named(&db, gone).await.is_empty());
+        for _ in 1..4 {
+            assert_eq!(look(&db, &clock).await, 0);
+            clock.advance(Duration::from_secs(3_600));
+            assert_eq!(look(&db, &clock).await, 1, "what broke off was no look");
+        }
+        clock.advance(Duration::from_secs(3_600));
+        assert_eq!(look(&db, &clock).await, 0);
     }
 
     async fn many_at_once_are_all_forgotten(db: Database) {

@@ -13,7 +13,7 @@ impl DisplayName {
     /// # Errors
     /// The rule that it breaks.
     pub(crate) fn parse(text: &str) -> Result<Self, BrokenWord> {
-        words::display_name(text).map(Self)
+        words::name(text).map(Self)
     }
 }
 

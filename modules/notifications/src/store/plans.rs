@@ -1,54 +1,13 @@
 //! What a worker asks all day runs along an index, on both engines, however many deliveries are over or wait.
 
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Integer, Text};
+use diesel::query_builder::QueryFragment;
 use platform::db::Database;
 use testkit::both_engines;
 
 use super::*;
 
-/// A query that is explained and not run.
-struct Explained<Q>(Q, &'static str);
-
-/// The answer of PostgreSQL has one column, that of SQLite four.
-struct Postgres<Q>(Explained<Q>);
-struct Sqlite<Q>(Explained<Q>);
-
-macro_rules! plans {
-    ($($name:ident => $kind:ty;)*) => {$(
-        impl<Q> QueryId for $name<Q> {
-            type QueryId = ();
-            const HAS_STATIC_QUERY_ID: bool = false;
-        }
-
-        impl<Q: QueryFragment<Db>> QueryFragment<Db> for $name<Q> {
-            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Db>) -> diesel::QueryResult<()> {
-                out.unsafe_to_cache_prepared();
-                out.push_sql(self.0.1);
-                self.0.0.walk_ast(out)
-            }
-        }
-
-        impl<Q> Query for $name<Q> {
-            type SqlType = $kind;
-        }
-    )*};
-}
-plans! {
-    Postgres => Text;
-    Sqlite => (Integer, Integer, Integer, Text);
-}
-
 async fn plan<Q: QueryFragment<Db> + Send>(db: &Database, query: Q) -> String {
-    let c = &mut *db.read().await.unwrap();
-    let lines: Vec<String> = if db.dialect() == Db::Postgres {
-        Postgres(Explained(query, "EXPLAIN ")).load(c).await.unwrap()
-    } else {
-        let query = Sqlite(Explained(query, "EXPLAIN QUERY PLAN "));
-        let lines: Vec<(i32, i32, i32, String)> = query.load(c).await.unwrap();
-        lines.into_iter().map(|line| line.3).collect()
-    };
-    lines.join("\n")
+    testkit::store::plan(&mut db.read().await.unwrap(), query).await
 }
 
 /// 20,000 deliveries: half of them over, a campaign that is due, and a few that are urgent.

@@ -3,70 +3,12 @@
 use super::{HolderId, assignments, holders, members};
 use crate::model::Holder;
 use contracts::{GroupId, Time, UserId};
-use diesel::QueryResult;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types as st;
-use diesel_async::RunQueryDsl;
-use platform::db::{Database, Db, DbConn};
+use platform::db::{Database, Db};
 use testkit::both_engines;
+use testkit::store::plan;
 
 /// How many assignments there are: enough for the engines to prefer indexes.
 const ASSIGNMENTS: usize = 40_000;
-
-/// Asks how a query would be run.
-struct Explained<Q>(Q);
-
-/// The answer of PostgreSQL has one column, that of SQLite four.
-struct OnSqlite<Q>(Q);
-
-impl<Q> QueryId for Explained<Q> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<Q> QueryId for OnSqlite<Q> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<Q> Query for Explained<Q> {
-    type SqlType = st::Text;
-}
-
-impl<Q> Query for OnSqlite<Q> {
-    type SqlType = (st::Integer, st::Integer, st::Integer, st::Text);
-}
-
-impl<Q: QueryFragment<Db>> QueryFragment<Db> for Explained<Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Db>) -> QueryResult<()> {
-        out.push_sql("EXPLAIN ");
-        self.0.walk_ast(out)
-    }
-}
-
-impl<Q: QueryFragment<Db>> QueryFragment<Db> for OnSqlite<Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Db>) -> QueryResult<()> {
-        out.push_sql("EXPLAIN QUERY PLAN ");
-        self.0.walk_ast(out)
-    }
-}
-
-async fn plan<Q>(c: &mut DbConn, query: Q) -> String
-where
-    Q: QueryFragment<Db> + Send + 'static,
-{
-    match c.dialect() {
-        Db::Postgres => {
-            let lines: Vec<String> = RunQueryDsl::<DbConn>::load(Explained(query), c).await.unwrap();
-            lines.join("\n")
-        }
-        _ => {
-            let rows: Vec<(i32, i32, i32, String)> =
-                RunQueryDsl::<DbConn>::load(OnSqlite(query), c).await.unwrap();
-            rows.into_iter().map(|row| row.3).collect::<Vec<_>>().join("\n")
-        }
-    }
-}
 
 /// Many users with roles everywhere and on things, and one big group.
 async fn fill(db: &Database, users: usize) {

@@ -1,10 +1,11 @@
 //! How a merge patch (RFC 7396) changes a profile: what is absent stays, null takes away, and every broken rule is
 //! told at once.
 
+use contracts::words::{self, BrokenWord};
 use contracts::{Fields, Result};
 use serde_json::Value;
 
-use super::text::{self, Broken};
+use super::text;
 use super::{Object, Profile, extent, merge};
 
 /// Bytes that all attributes together may have, as JSON.
@@ -88,15 +89,15 @@ impl Change {
 }
 
 /// A field that holds text, with the rule of that text.
-type Text<'p> = (&'p mut Option<String>, fn(&str) -> std::result::Result<String, Broken>);
+type Text<'p> = (&'p mut Option<String>, fn(&str) -> std::result::Result<String, BrokenWord>);
 
 fn text_of<'p>(profile: &'p mut Profile, name: &str) -> Option<Text<'p>> {
     Some(match name {
-        "display_name" => (&mut profile.display_name, text::name),
-        "given_name" => (&mut profile.given_name, text::name),
-        "family_name" => (&mut profile.family_name, text::name),
+        "display_name" => (&mut profile.display_name, words::name),
+        "given_name" => (&mut profile.given_name, words::name),
+        "family_name" => (&mut profile.family_name, words::name),
         "phone" => (&mut profile.phone, text::phone),
-        "locale" => (&mut profile.locale, text::locale),
+        "locale" => (&mut profile.locale, words::locale),
         "time_zone" => (&mut profile.time_zone, text::time_zone),
         "avatar_url" => (&mut profile.avatar_url, text::avatar_url),
         _ => return None,
@@ -107,7 +108,7 @@ fn set(
     fields: &mut Fields,
     pointer: &str,
     value: &Value,
-    parse: fn(&str) -> std::result::Result<String, Broken>,
+    parse: fn(&str) -> std::result::Result<String, BrokenWord>,
     target: &mut Option<String>,
 ) {
     match value {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::super::{Change, Namespace, Profile, merge};
 use super::*;
 
-type Parser = fn(&str) -> Result<String, Broken>;
+type Parser = fn(&str) -> Result<String, BrokenWord>;
 
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -48,14 +48,12 @@ proptest! {
     #[test]
     fn a_normal_form_is_the_normal_form_of_itself(
         any in any::<String>(),
-        name in "\\PC{1,40}",
         phone in "\\+[0-9]{5,17}",
-        locale in "[a-zA-Z]{1,9}(-[a-zA-Z0-9]{1,9}){0,4}",
         zone in prop::sample::select(vec!["europe/vienna", "UTC", "EST5EDT", "America/Argentina/Buenos_Aires", "asia/calcutta"]),
         url in "https://[a-zA-Z0-9.\u{e4}-]{1,12}(:[0-9]{1,5})?/[ -~\u{e4}\u{4e2d}]{0,40}",
     ) {
-        let parsers: [(Parser, &String); 5] =
-            [(self::name, &name), (self::phone, &phone), (self::locale, &locale), (time_zone, &zone.to_owned()), (avatar_url, &url)];
+        let parsers: [(Parser, &String); 3] =
+            [(self::phone, &phone), (time_zone, &zone.to_owned()), (avatar_url, &url)];
         for (parse, likely) in parsers {
             for text in [likely, &any] {
                 let Ok(once) = parse(text) else { continue };

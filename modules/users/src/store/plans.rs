@@ -3,66 +3,15 @@
 
 use contracts::UserId;
 use contracts::auth::AccountState;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Integer, Text};
+use diesel::query_builder::QueryFragment;
 use platform::db::Database;
 use testkit::both_engines;
 
 use super::*;
 use crate::store::search;
 
-/// A query that is explained and not run. The platform's own text of it, so it is the one that is run.
-struct Explained<Q>(Q, &'static str);
-
-impl<Q> QueryId for Explained<Q> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<Q: QueryFragment<Db>> QueryFragment<Db> for Explained<Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Db>) -> diesel::QueryResult<()> {
-        out.unsafe_to_cache_prepared();
-        out.push_sql(self.1);
-        self.0.walk_ast(out)
-    }
-}
-
-struct Postgres<Q>(Explained<Q>);
-struct Sqlite<Q>(Explained<Q>);
-
-macro_rules! plans {
-    ($($name:ident => $kind:ty;)*) => {$(
-        impl<Q> QueryId for $name<Q> {
-            type QueryId = ();
-            const HAS_STATIC_QUERY_ID: bool = false;
-        }
-
-        impl<Q: QueryFragment<Db>> QueryFragment<Db> for $name<Q> {
-            fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Db>) -> diesel::QueryResult<()> {
-                self.0.walk_ast(out)
-            }
-        }
-
-        impl<Q> Query for $name<Q> {
-            type SqlType = $kind;
-        }
-    )*};
-}
-plans! {
-    Postgres => Text;
-    Sqlite => (Integer, Integer, Integer, Text);
-}
-
 async fn plan<Q: QueryFragment<Db> + Send>(db: &Database, query: Q) -> String {
-    let c = &mut *db.read().await.unwrap();
-    let lines: Vec<String> = if db.dialect() == Db::Postgres {
-        Postgres(Explained(query, "EXPLAIN ")).load(c).await.unwrap()
-    } else {
-        let query = Sqlite(Explained(query, "EXPLAIN QUERY PLAN "));
-        let lines: Vec<(i32, i32, i32, String)> = query.load(c).await.unwrap();
-        lines.into_iter().map(|line| line.3).collect()
-    };
-    lines.join("\n")
+    testkit::store::plan(&mut db.read().await.unwrap(), query).await
 }
 
 /// 20,000 people: half of them in January, two of three active, each with a word of his own and two that many have.
